@@ -1,0 +1,59 @@
+# Two commands do everything from a fresh clone with python3, make and a package registry: `make demo`, `make test`.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lab bench lint types unit notebooks clean env-local env-notebook env-test chromium
+
+BIN := .venv/bin
+WORKERS ?= 2
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: env-local ## Run an agent on the local model, live; ARGS="--model scripted" runs it without one
+	$(BIN)/agentlab demo $(ARGS)
+
+test: env-test chromium lint types unit notebooks ## Run every check: lint, types, tests, notebooks
+	@echo "== all passed"
+
+lab: env-notebook ## Open JupyterLab on the first notebook
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_agent.ipynb $(ARGS)
+
+bench: env-test ## Measure speed, as ratios against the targets
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lint: env-test ## Check style and format
+	@echo "== lint"
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: env-test ## Check types
+	@echo "== types"
+	$(BIN)/mypy
+
+unit: env-test ## Run the tests; ARGS="-k name" picks some
+	@echo "== tests"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --durations 5 $(ARGS)
+
+# A cell that runs out of time makes nbval expect all later ones to fail; --runxfail counts them as what they are.
+notebooks: env-test ## Run the notebooks and compare their outputs
+	@echo "== notebooks"
+	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-sanitize-with notebooks/sanitize.cfg \
+	  --nbval-cell-timeout=60 --runxfail notebooks
+
+env-local:
+	@.ci/venv local
+
+env-notebook:
+	@.ci/venv local,notebook
+
+env-test:
+	@.ci/venv test
+
+chromium:
+	@.ci/chromium
+
+clean: ## Remove .venv, caches and what the demo wrote
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find agentlab tests -name __pycache__ -type d -prune -exec rm -rf {} +
