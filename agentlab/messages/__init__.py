@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agentlab.messages import builders, envelopes
 from agentlab.messages.builders import (
-    NO_LINKS,
     Links,
     assistant_message,
     heartbeat_message,
@@ -18,7 +17,6 @@ from agentlab.messages.parts import ImagePart, Part, ReasoningPart, TextPart
 
 __all__ = [
     "MESSAGES",
-    "NO_LINKS",
     "ApprovalReturn",
     "FunctionCall",
     "ImagePart",

@@ -23,15 +23,15 @@ DEFAULT_TIMEZONE = "UTC"
 AUTOMATED = "[This is an automated system message hidden from the user] "
 """Prefix of texts that the loop writes itself."""
 
-HEARTBEAT_AFTER_SUCCESS = AUTOMATED + "Function called using request_heartbeat=true, returning control"
-HEARTBEAT_AFTER_FAILURE = AUTOMATED + "Function call failed, returning control"
+HEARTBEAT_SUCCESS = AUTOMATED + "Function called using request_heartbeat=true, returning control"
+HEARTBEAT_FAILURE = AUTOMATED + "Function call failed, returning control"
 
 
 def user_message(
     text: str, *, timezone: str = DEFAULT_TIMEZONE, location: str | None = None, name: str | None = None
 ) -> str:
     """What a person wrote, wrapped."""
-    lines = ['"type": "user_message"', f'"message": {_json(text)}', f'"time": "{local_time_text(timezone)}"']
+    lines = ['"type": "user_message"', f'"message": {_json(text)}', f'"time": "{_now_text(timezone)}"']
     if location is not None:
         lines.append(f'"location": {_json(location)}')
     if name is not None:
@@ -44,18 +44,18 @@ def system_alert(text: str, *, timezone: str = DEFAULT_TIMEZONE, kind: str = "sy
     known = unpack(text)
     if known is not None and known.kind == kind:
         return text
-    return _object([f'"type": {_json(kind)}', f'"message": {_json(text)}', f'"time": "{local_time_text(timezone)}"'])
+    return _object([f'"type": {_json(kind)}', f'"message": {_json(text)}', f'"time": "{_now_text(timezone)}"'])
 
 
 def tool_return(text: str | None, *, ok: bool = True, timezone: str = DEFAULT_TIMEZONE) -> str:
     """What a tool gave back, wrapped. None when it gave nothing."""
     status = "OK" if ok else "Failed"
-    return f'{{\n  "status": "{status}",\n  "message": {_json(text)},\n  "time": "{local_time_text(timezone)}"\n}}'
+    return f'{{\n  "status": "{status}",\n  "message": {_json(text)},\n  "time": "{_now_text(timezone)}"\n}}'
 
 
 def heartbeat(reason: str, *, timezone: str = DEFAULT_TIMEZONE, location: str | None = None) -> str:
     """The automated message that gives the agent another step, wrapped."""
-    lines = ['"type": "heartbeat"', f'"reason": {_json(reason)}', f'"time": "{local_time_text(timezone)}"']
+    lines = ['"type": "heartbeat"', f'"reason": {_json(reason)}', f'"time": "{_now_text(timezone)}"']
     if location is not None:
         lines.append(f'"location": {_json(location)}')
     return _object(lines)
@@ -63,12 +63,12 @@ def heartbeat(reason: str, *, timezone: str = DEFAULT_TIMEZONE, location: str | 
 
 def heartbeat_reason(*, ok: bool) -> str:
     """The default reason, after a tool that worked or failed."""
-    return HEARTBEAT_AFTER_SUCCESS if ok else HEARTBEAT_AFTER_FAILURE
+    return HEARTBEAT_SUCCESS if ok else HEARTBEAT_FAILURE
 
 
 def login(*, last_login: str = "Never (first login)", timezone: str = DEFAULT_TIMEZONE) -> str:
     """The note that a person has come, wrapped."""
-    time = local_time_text(timezone)
+    time = _now_text(timezone)
     return _object(['"type": "login"', f'"last_login": {_json(last_login)}', f'"time": "{time}"'])
 
 
@@ -85,17 +85,17 @@ def summary(text: str, *, hidden: int, total: int, timezone: str = DEFAULT_TIMEZ
     return system_alert(note, timezone=timezone)
 
 
-def local_time_text(timezone: str = DEFAULT_TIMEZONE, at: datetime | None = None) -> str:
-    """The time as the envelopes write it: 12-hour clock, zone abbreviation and offset without a gap.
+def time_text(at: datetime, timezone: str = DEFAULT_TIMEZONE) -> str:
+    """An instant as the envelopes write it: 12-hour clock, zone abbreviation and offset without a gap.
 
     Args:
-        timezone: IANA name, such as `Europe/Paris`.
-        at: The instant; now when not given.
+        at: The instant, with its zone.
+        timezone: IANA name of the zone to write it in, such as `Europe/Paris`.
 
     Raises:
         TimezoneError: There is no such zone.
     """
-    return _time_text(timezone, int((at or clock.now()).timestamp()))
+    return _time_text(timezone, int(at.timestamp() // 1))
 
 
 class Envelope(NamedTuple):
@@ -158,6 +158,10 @@ def _json(text: str | None) -> str:
         return orjson.dumps(text).decode()
     except TypeError:
         return json.dumps(text)  # half of a surrogate pair: escaped, as nothing could send it otherwise
+
+
+def _now_text(timezone: str) -> str:
+    return time_text(clock.now(), timezone)
 
 
 @lru_cache(maxsize=512)
