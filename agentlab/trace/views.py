@@ -1,0 +1,71 @@
+"""The frames and the picture as methods: `run.steps_df()`, `lab.messages_df()`, `run.plot()`.
+
+The work is done by functions of `agentlab.analysis`, a floor above. Nothing here imports it: `_HOMES` says by name
+where each one lives, and it is loaded with the first call, so a run that nobody looks at never loads pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_HOMES = {
+    "runs_df": "agentlab.analysis.frames",
+    "steps_df": "agentlab.analysis.frames",
+    "messages_df": "agentlab.analysis.frames",
+    "tool_calls_df": "agentlab.analysis.frames",
+    "chunks_df": "agentlab.analysis.frames",
+    "waterfall": "agentlab.analysis.plots",
+}
+"""Where each view lives. The only place in the lower rooms that names `analysis`."""
+
+
+def view(name: str) -> Any:
+    """The function behind a view, loaded now."""
+    return getattr(import_module(_HOMES[name]), name)
+
+
+class Frames:
+    """The frames of whatever inherits this: a run, a trace, a lab."""
+
+    def runs_df(self) -> pd.DataFrame:
+        """One row a run: status, times, tokens, counts."""
+        frame: pd.DataFrame = view("runs_df")(self)
+        return frame
+
+    def steps_df(self) -> pd.DataFrame:
+        """One row a step: first-token times, tokens, tool time, the decision."""
+        frame: pd.DataFrame = view("steps_df")(self)
+        return frame
+
+    def messages_df(self) -> pd.DataFrame:
+        """One row a message, in the order in which they joined the conversation."""
+        frame: pd.DataFrame = view("messages_df")(self)
+        return frame
+
+    def tool_calls_df(self) -> pd.DataFrame:
+        """One row a tool call: arguments, outcome, duration."""
+        frame: pd.DataFrame = view("tool_calls_df")(self)
+        return frame
+
+    def chunks_df(self) -> pd.DataFrame:
+        """One row a server-sent event of the model's replies: arrival, kind, size."""
+        frame: pd.DataFrame = view("chunks_df")(self)
+        return frame
+
+
+class FrameViews(Frames):
+    """The frames of one run, and its picture."""
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The waterfall of the run: model, tool and idle time by step, with the first token marked.
+
+        Args:
+            ax: Where to draw; a new figure when not given.
+        """
+        axes: Axes = view("waterfall")(self, ax=ax)
+        return axes
