@@ -77,17 +77,8 @@ class ModelError(AgentLabError, RuntimeError):
         if retryable is not None:
             self.retryable = retryable
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_model_error, (type(self), self.message, self.status, self.retry_after_s, self.retryable)
-
     def __str__(self) -> str:
         return self.message
-
-
-def _rebuild_model_error(
-    cls: type[ModelError], message: str, status: int | None, retry_after_s: float | None, retryable: bool
-) -> ModelError:
-    return cls(message, status=status, retry_after_s=retry_after_s, retryable=retryable)
 
 
 class AuthenticationError(ModelError):
