@@ -17,10 +17,11 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 
 class Clock(Protocol):
@@ -40,6 +41,10 @@ class Clock(Protocol):
         """Wait [s]."""
         ...
 
+    def held(self) -> AbstractContextManager[None]:
+        """Keep virtual time where it is, for work in a thread that the event loop cannot see."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -54,6 +59,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def held(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
 
 _looks: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
@@ -76,7 +84,7 @@ class VirtualClock:
         self._now_ns = 0
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
-        self._watching = False
+        self._watching: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
         self._held = 0
 
     def now(self) -> datetime:
@@ -103,8 +111,8 @@ class VirtualClock:
             self._held -= 1
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._watching:
-            self._watching = True
+        if loop not in self._watching:  # a loop may have ended with its look still queued; another one starts afresh
+            self._watching.add(loop)
             self._look_soon(loop)
 
     def _look_soon(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -121,7 +129,7 @@ class VirtualClock:
         elif busy:
             self._look_soon(loop)
         else:
-            self._watching = False
+            self._watching.discard(loop)
             self._wake_next()
             if self._sleepers:
                 self._watch(loop)
@@ -129,7 +137,7 @@ class VirtualClock:
     def _wake_next(self) -> None:
         while self._sleepers:
             wake_ns, _, future = heapq.heappop(self._sleepers)
-            if not future.done():  # else the sleeper was cancelled
+            if not future.done() and not future.get_loop().is_closed():  # else the sleeper is gone
                 self._now_ns = max(self._now_ns, wake_ns)
                 future.set_result(None)
                 return
@@ -178,6 +186,11 @@ def monotonic_ns() -> int:
 async def sleep(seconds: float) -> None:
     """Wait [s] on the clock in force: virtual time jumps."""
     await _clock.get(_SYSTEM_CLOCK).sleep(seconds)
+
+
+def held() -> AbstractContextManager[None]:
+    """Virtual time stands while the block runs; the system's goes on."""
+    return _clock.get(_SYSTEM_CLOCK).held()
 
 
 def new_uuid() -> str:
