@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,6 +36,8 @@ class ModelRequest:
     """`auto`, `none`, `required`, or the name of the one tool to call."""
     parallel_tool_calls: bool = False
     params: ModelParams = field(default_factory=ModelParams)
+    turn: int = 0
+    """How many replies this conversation has had before, wherever they are now. Scripts find their place by it."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class ChatModel(Protocol):
         """Who serves it: `openai`, `local`, `scripted` and so on."""
         ...
 
-    def stream(self, request: ModelRequest, record: CallRecord) -> AsyncIterator[Chunk]:
+    def stream(self, request: ModelRequest, record: CallRecord) -> AsyncGenerator[Chunk, None]:
         """Stream the reply; an async generator. Closing it early cancels the call.
 
         Raises:

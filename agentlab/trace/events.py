@@ -64,6 +64,7 @@ class RunStarted(EventBase):
     started_at: datetime
     """Wall time, UTC; for display."""
     clock: Literal["system", "virtual"]
+    agentlab_version: str | None = None
     agent_name: str
     model: str
     provider: str

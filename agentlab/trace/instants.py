@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from agentlab.trace.chunks import PAYLOAD, ChunkKind, ChunkLog
 
-_S = 1e-9
 _TOOL = ChunkKind.TOOL_NAME | ChunkKind.TOOL_ARGS
 
 
@@ -81,7 +80,7 @@ class Instants:
         """Last token to the end of the stream [s]."""
         if self.close_ns is None or self.last_ns is None:
             return None
-        return (self.close_ns - self.last_ns) * _S
+        return (self.close_ns - self.last_ns) / 1e9
 
     def itl_mean_s(self, output_tokens: int | None, reasoning_tokens: int | None) -> float | None:
         """Mean time between tokens [s].
@@ -93,7 +92,7 @@ class Instants:
         n = self.timed_tokens(output_tokens, reasoning_tokens)
         if first is None or last is None or n is None or n < 2:
             return None
-        return (last - first) * _S / (n - 1)
+        return (last - first) / 1e9 / (n - 1)
 
     def timed_tokens(self, output_tokens: int | None, reasoning_tokens: int | None) -> int | None:
         """The number of tokens between the first and the last that the clock saw."""
@@ -109,4 +108,4 @@ def _earliest(*values: int | None) -> int | None:
 
 
 def _seconds(ns: int | None) -> float | None:
-    return None if ns is None else ns * _S
+    return None if ns is None else ns / 1e9

@@ -22,18 +22,23 @@ class Recorder:
         self._journal = journal
         self._readers: list[asyncio.Queue[Event | None]] = []
 
-    def emit(self, kind: type[EventBase], **fields: Any) -> None:
+    def emit(self, event_type: type[EventBase], /, **fields: Any) -> None:
         """Record what happened now: in the trace, in the journal, to live readers."""
-        event = self._stamp(kind, fields)
+        event = self._stamp(event_type, fields)
         self.trace.append(event)
         if self._journal is not None:
             self._journal.append(event)
         self._publish(event)
 
-    def announce(self, kind: type[EventBase], **fields: Any) -> None:
+    @property
+    def has_readers(self) -> bool:
+        """True while somebody follows the run live."""
+        return bool(self._readers)
+
+    def announce(self, event_type: type[EventBase], /, **fields: Any) -> None:
         """Tell live readers only; nothing is made when nobody reads."""
         if self._readers:
-            self._publish(self._stamp(kind, fields))
+            self._publish(self._stamp(event_type, fields))
 
     def flush(self) -> None:
         """Return when all that was recorded survives the end of the process."""
@@ -66,8 +71,8 @@ class Recorder:
             if queue in self._readers:
                 self._readers.remove(queue)
 
-    def _stamp(self, kind: type[EventBase], fields: dict[str, Any]) -> Event:
-        event: Event = kind(  # type: ignore[assignment]
+    def _stamp(self, event_type: type[EventBase], fields: dict[str, Any]) -> Event:
+        event: Event = event_type(  # type: ignore[assignment]
             run_id=self.run_id, step=self.step, seq=len(self.trace.events), t_ns=clock.monotonic_ns(), **fields
         )
         return event

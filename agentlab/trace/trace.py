@@ -90,7 +90,7 @@ class ToolCallRecord:
     @property
     def duration_s(self) -> float | None:
         """Wall-clock time inside the tool [s]; None when it never ran or still runs."""
-        return None if (span := self.interval_ns) is None else (span[1] - span[0]) * 1e-9
+        return None if (span := self.interval_ns) is None else (span[1] - span[0]) / 1e9
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Step:
     @property
     def duration_s(self) -> float | None:
         """Wall-clock time of the step [s]; None while it runs."""
-        return None if self.finished_ns is None else (self.finished_ns - self.started_ns) * 1e-9
+        return None if self.finished_ns is None else (self.finished_ns - self.started_ns) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Trace:
     @property
     def duration_s(self) -> float | None:
         """From the first event to the last [s]."""
-        return None if not self.events else (self.events[-1].t_ns - self.events[0].t_ns) * 1e-9
+        return None if not self.events else (self.events[-1].t_ns - self.events[0].t_ns) / 1e9
 
     def to_jsonl(self, path: str | Path) -> Path:
         """Write one event a line; the path that was written."""

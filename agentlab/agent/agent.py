@@ -1,0 +1,213 @@
+"""An agent: a model, tools, and the settings that decide how they work together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+from agentlab import clock
+from agentlab.agent.conversation import Conversation
+from agentlab.agent.heartbeat import HeartbeatPolicy, OnRequest
+from agentlab.agent.loop import Loop
+from agentlab.agent.memory import Memory
+from agentlab.agent.protocol import Memgpt, Native, TalkProtocol
+from agentlab.agent.run import Run
+from agentlab.agent.settings import AgentSettings, collect_tools
+from agentlab.agent.tools import Tool
+from agentlab.errors import ConversationError, InputError
+from agentlab.messages import builders, envelopes
+from agentlab.messages import history as conversations
+from agentlab.messages.message import Message
+from agentlab.models.base import ChatModel, ModelParams
+from agentlab.trace.events import RunStarted
+from agentlab.trace.journal import Journal
+from agentlab.trace.recorder import Recorder
+from agentlab.trace.trace import Trace
+from agentlab.version import __version__
+
+Input: TypeAlias = str | Message | Sequence[Message]
+History: TypeAlias = "Run | Trace | Sequence[Message]"
+
+
+class RunStore(Protocol):
+    """Something that keeps runs; a lab is one."""
+
+    def journal(self, run_id: str) -> Journal:
+        """A journal for one new run."""
+        ...
+
+
+class Agent:
+    """A model with tools. Starting a run never changes the agent; only its memory, where it has one, learns.
+
+    Args:
+        model: Who answers.
+        tools: Functions with type hints, or what `@tool` made of them.
+        system: The system message; None: what the protocol needs to be understood.
+        memory: Blocks of text that stand in the system message, with tools to edit them.
+        protocol: `native` (text ends the turn, tool calls go on) or `memgpt` (every reply is a tool call,
+            `send_message` speaks to the user, `request_heartbeat` asks for another step).
+        inner_thoughts: In `memgpt`: every tool gets a first argument in which the model thinks.
+        heartbeat: Decides after each step whether there is another one.
+        max_steps: The most steps of one run.
+        params: Sampling settings, such as `{"temperature": 0}`.
+        parallel_tool_calls: Whether the model may ask for several calls in one reply.
+        timezone: IANA name of the zone of the times that the model reads.
+        tool_return_limit_chars: Longer tool returns are cut, with a note; None: never.
+        name: What traces call it.
+
+    Raises:
+        InputError: A setting cannot be used; the text says which.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
+        *,
+        system: str | None = None,
+        memory: Memory | Mapping[str, str] | None = None,
+        protocol: Literal["native", "memgpt"] = "native",
+        inner_thoughts: bool = False,
+        heartbeat: HeartbeatPolicy | None = None,
+        max_steps: int = 50,
+        params: ModelParams | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | None = None,
+        timezone: str = "UTC",
+        tool_return_limit_chars: int | None = 50_000,
+        name: str = "agent",
+    ) -> None:
+        if max_steps < 1:
+            raise InputError(f"max_steps is {max_steps}; a run needs at least 1")
+        envelopes.time_text(clock.now(), timezone)  # an unknown zone is told here, not in the middle of a run
+        talk = _protocol(protocol, inner_thoughts=inner_thoughts)
+        blocks = Memory(memory) if isinstance(memory, Mapping) else memory
+        offered = collect_tools(tools, blocks, talk)
+        self._settings = AgentSettings(
+            name=name,
+            model=model,
+            system=talk.default_system() if system is None else system,
+            tools=offered,
+            offered=tuple(talk.offer(tool) for tool in offered.values()),
+            memory=blocks,
+            protocol=talk,
+            heartbeat=heartbeat or OnRequest(),
+            params=params if isinstance(params, ModelParams) else ModelParams(**(params or {})),
+            max_steps=max_steps,
+            timezone=timezone,
+            tool_return_limit_chars=tool_return_limit_chars,
+            parallel_tool_calls=protocol == "native" if parallel_tool_calls is None else parallel_tool_calls,
+        )
+
+    @property
+    def name(self) -> str:
+        """What traces call it."""
+        return self._settings.name
+
+    @property
+    def model(self) -> ChatModel:
+        """Who answers."""
+        return self._settings.model
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """All tools, also those of memory and protocol."""
+        return tuple(self._settings.tools.values())
+
+    @property
+    def memory(self) -> Memory | None:
+        """The memory blocks, where there are any."""
+        return self._settings.memory
+
+    def run(
+        self,
+        input: Input,  # noqa: A002  # the word of the field
+        *,
+        history: History | None = None,
+        lab: RunStore | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Start a run: at once where an event loop runs, else with `run.wait()`.
+
+        Args:
+            input: What the user says: text, a message, or several messages.
+            history: A run or messages whose conversation goes on.
+            lab: Where the run is kept; in memory only when not given.
+            tags: Labels, for finding and grouping runs.
+
+        Raises:
+            InputError: The input is empty, or no provider would accept the history.
+        """
+        settings, run_id = self._settings, clock.new_run_id()
+        messages, earlier = self._input_messages(input), _messages_of(history)
+        _refuse_broken(earlier)
+        recorder = Recorder(run_id, Trace(live=True), lab.journal(run_id) if lab is not None else None)
+        conversation = Conversation(settings, recorder)
+        recorder.emit(
+            RunStarted,
+            started_at=clock.now(),
+            clock=clock.clock().kind,
+            agentlab_version=__version__,
+            agent_name=settings.name,
+            model=settings.model.name,
+            provider=settings.model.provider,
+            protocol=settings.protocol.name,
+            settings=settings.as_data(),
+            tools=settings.offered,
+            parent_run_id=_run_id_of(history),
+            tags=dict(tags or {}),
+        )
+        conversation.begin(earlier, messages)
+        recorder.flush()
+        return Run(recorder, Loop(settings, conversation, recorder).run)
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        tools = ", ".join(settings.tools)
+        return (
+            f"<Agent {settings.name!r}: {settings.model.provider}/{settings.model.name}, {settings.protocol.name}, "
+            f"tools: {tools or 'none'}>"
+        )
+
+    def _input_messages(self, given: Input) -> list[Message]:
+        if isinstance(given, str):
+            if not given.strip():
+                raise InputError("the prompt is empty; say what the agent shall do")
+            text = self._settings.protocol.user_text(given, self._settings.timezone)
+            return [builders.user_message(text)]
+        messages = [given] if isinstance(given, Message) else list(given)
+        if not messages:
+            raise InputError("the list of input messages is empty; give at least one user message")
+        for message in messages:
+            if not isinstance(message, Message):
+                raise InputError(f"input holds {type(message).__name__}: give text or messages made by the builders")
+        return messages
+
+
+def _protocol(name: str, *, inner_thoughts: bool) -> TalkProtocol:
+    if name == "memgpt":
+        return Memgpt(inner_thoughts=inner_thoughts)
+    if name != "native":
+        raise InputError(f"protocol is {name!r}; it takes 'native' or 'memgpt'")
+    if inner_thoughts:
+        raise InputError("inner thoughts are an argument of `memgpt` tools; set protocol='memgpt' to have them")
+    return Native()
+
+
+def _messages_of(history: History | None) -> list[Message]:
+    if history is None:
+        return []
+    return list(history.messages if isinstance(history, (Run, Trace)) else history)
+
+
+def _run_id_of(history: History | None) -> str | None:
+    if isinstance(history, Run):
+        return history.id
+    return history.run_id if isinstance(history, Trace) else None
+
+
+def _refuse_broken(messages: Sequence[Message]) -> None:
+    problems = conversations.lint(messages)
+    if problems:
+        told = "; ".join(str(problem) for problem in problems[:3])
+        raise ConversationError(f"a provider would refuse this history: {told}. `history.mend(messages)` repairs it")

@@ -1,0 +1,156 @@
+"""The handle of a run: await it, watch it, cancel it, look at it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from typing import Any
+
+from agentlab.agent.protocol import spoken_text
+from agentlab.errors import RunError
+from agentlab.messages.message import Message
+from agentlab.trace.events import ErrorRaised, Event, RunFinished, StopReason
+from agentlab.trace.recorder import Recorder
+from agentlab.trace.trace import RunStatus, Step, Trace
+from agentlab.trace.usage import Usage
+from agentlab.trace.views import FrameViews
+
+
+class Run(FrameViews):
+    """The steps from one input to a stop reason.
+
+    Where an event loop runs (a notebook, a server) it starts at once: `await run` gives it back when it is over,
+    `async for event in run` watches it. In a script `run.wait()` does it all.
+
+    A run whose model fails ends with a stop reason that says so and does not raise: see `stop_reason` and `error`.
+    """
+
+    def __init__(self, recorder: Recorder, drive: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._recorder = recorder
+        self._drive = drive
+        self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
+        self._task: asyncio.Task[None] | None = None
+        if _running_loop() is not None:
+            self._start()
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._recorder.run_id
+
+    @property
+    def trace(self) -> Trace:
+        """All that happened so far."""
+        return self._recorder.trace
+
+    @property
+    def status(self) -> RunStatus:
+        """`running`, `finished` or `interrupted`."""
+        return self.trace.status
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why it ended; None while it runs."""
+        return self.trace.stop_reason
+
+    @property
+    def error(self) -> ErrorRaised | None:
+        """What ended it, when that was an error."""
+        errors = self.trace.errors
+        return errors[-1] if errors else None
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation as it stands."""
+        return self.trace.messages
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps so far."""
+        return self.trace.steps
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all model calls; a count that one call lacks is None."""
+        return self.trace.usage
+
+    @property
+    def text(self) -> str | None:
+        """What the agent told the user last; None when it has said nothing."""
+        return spoken_text(self.trace)
+
+    def cancel(self) -> None:
+        """Stop as soon as possible, with stop reason `cancelled`. From any thread; harmless when it is over already."""
+        task = self._task
+        if task is None:
+            self._end("cancelled")
+        elif _running_loop() is task.get_loop():
+            task.cancel()
+        elif not task.done():
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def wait(self) -> Run:
+        """Run to the end, in a script; the run itself.
+
+        Raises:
+            RunError: An event loop is running here, as in a notebook: use `await run`.
+        """
+        if _running_loop() is not None:
+            raise RunError("an event loop is running here (a notebook, a server): use `await run` instead of `wait()`")
+        if self.trace.live:
+            self._context.copy().run(asyncio.run, self._join())
+        return self
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return self._join().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        self._start()
+        async for event in self._recorder.follow():
+            yield event
+
+    def __repr__(self) -> str:
+        return repr(self.trace)
+
+    def _repr_html_(self) -> str:
+        return self.trace._repr_html_()
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(
+                self._drive(), name=self.id, context=self._context.copy()
+            )
+            self._task.add_done_callback(self._settle)
+        return self._task
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        """Runs before anybody who waits is woken."""
+        self._end("cancelled" if task.cancelled() else "error")
+
+    def _end(self, stop_reason: StopReason) -> None:
+        """Close the books; a run that was cancelled before its first line has not said so itself."""
+        if self.trace.stop_reason is None:
+            self._recorder.emit(RunFinished, stop_reason=stop_reason)
+        if self.trace.live:
+            self._recorder.close()
+
+    async def _join(self) -> Run:
+        if not self.trace.live:
+            return self
+        task = self._start()
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            # The waiting code was cancelled (an interrupted cell): the run ends in order first.
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        return self
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
