@@ -6,12 +6,13 @@ stay whole, each return goes out under its own call id, pictures stay pictures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
+from agentlab.formats._openai_chat_read import from_openai
 from agentlab.messages.message import Message, ToolCall
 from agentlab.messages.parts import (
-    Base64Image,
     ImagePart,
     Part,
     ReasoningPart,
@@ -23,6 +24,8 @@ from agentlab.messages.parts import (
     UrlImage,
 )
 from agentlab.messages.returns import decisions_of, returns_of
+
+__all__ = ["Chat", "from_openai", "join_openai", "message_to_openai", "to_openai"]
 
 Chat: TypeAlias = dict[str, Any]
 
@@ -39,10 +42,43 @@ def to_openai(messages: Sequence[Message], *, reasoning: bool = True) -> list[Ch
         messages: The conversation, in order.
         reasoning: False leaves out the reasoning, for endpoints that refuse it in a request.
     """
-    replies = any(m.role == "approval" for m in messages)
-    if not replies:
-        return [entry for m in messages for entry in message_to_openai(m, reasoning=reasoning)]
-    return _with_approvals(messages, reasoning)
+    return join_openai(messages, messages, reasoning=reasoning)
+
+
+def join_openai(items: Iterable[Message | Chat], messages: Sequence[Message], *, reasoning: bool = True) -> list[Chat]:
+    """The chat form of a list in which some messages have their final form already.
+
+    Args:
+        items: What to write, in order; dictionaries go out as they are.
+        messages: The whole conversation, where the answers to calls are looked up.
+        reasoning: False leaves out the reasoning.
+    """
+    out: list[Chat] = []
+    answered: set[str | None] | None = None
+    request: Message | None = None
+    asked = False  # whether the item before was an assistant message with calls
+    for item in items:
+        if isinstance(item, dict):
+            out.append(item)
+            asked = "tool_calls" in item
+        elif item.role != "approval":
+            entries = message_to_openai(item, reasoning=reasoning)
+            out += entries
+            asked = item.role == "assistant" and bool(entries) and "tool_calls" in entries[0]
+        elif item.tool_calls:
+            (entry,) = message_to_openai(item, reasoning=reasoning)
+            if asked:
+                out[-1] = _joined(out[-1], entry)
+            else:
+                out.append(entry)
+            request, asked = item, False
+        else:
+            if answered is None:
+                answered = {r.call_id for m in messages for r in returns_of(m)}
+            said = (r for r in decisions_of(item, request) if r.call_id not in answered)
+            out += [_tool(r.call_id, r.content, r.name) for r in said]
+            asked = False
+    return out
 
 
 def message_to_openai(message: Message, *, reasoning: bool = True) -> list[Chat]:
@@ -55,11 +91,11 @@ def message_to_openai(message: Message, *, reasoning: bool = True) -> list[Chat]
         reasoning: False leaves out the reasoning, for endpoints that refuse it in a request.
     """
     role = message.role
-    if role == "tool":
-        return [_tool(r.call_id, r.content, r.name) for r in returns_of(message)]
-    if role == "assistant" or message.is_approval_request:
+    if role == "assistant" or (role == "approval" and message.tool_calls):
         entry = _assistant(message, reasoning)
         return [entry] if len(entry) > 1 else []
+    if role == "tool":
+        return _returns(message)
     if role == "approval":
         return [_tool(r.call_id, r.content, r.name) for r in decisions_of(message)]
     return [_named({"role": role, "content": _content(message.content or ())}, message.name)]
@@ -68,53 +104,54 @@ def message_to_openai(message: Message, *, reasoning: bool = True) -> list[Chat]
 def _assistant(message: Message, reasoning: bool) -> Chat:
     entry: Chat = {"role": "assistant"}
     content = message.content or ()
-    shown = [p for p in content if isinstance(p, TextPart | ImagePart)]
     calls = [_call(c) for c in message.tool_calls or ()]
-    if len(shown) != len(content):
-        known = {c["id"] for c in calls}
-        calls += [_part_call(p) for p in content if isinstance(p, ToolCallPart) and p.id not in known]
-        if reasoning:
-            _add_reasoning(entry, content)
-    if shown or calls:
-        entry["content"] = _content(tuple(shown)) if shown else None
+    if not content:
+        shown: tuple[Part, ...] = ()
+    elif len(content) == 1 and type(content[0]) is TextPart:
+        shown = content
+    else:
+        shown = tuple([p for p in content if isinstance(p, TextPart | ImagePart)])
+        if len(shown) != len(content):
+            known = {c["id"] for c in calls}
+            calls += [_part_call(p) for p in content if isinstance(p, ToolCallPart) and p.id not in known]
+            if reasoning:
+                _add_reasoning(entry, content)
+    if shown:
+        entry["content"] = _content(shown)
+    elif calls:
+        entry["content"] = None
     elif len(entry) > 1:
         entry["content"] = ""
     if calls:
         entry["tool_calls"] = calls
-    return _named(entry, message.name)
+    return _named(entry, message.name) if message.name and len(entry) > 1 else entry
 
 
-def _with_approvals(messages: Sequence[Message], reasoning: bool) -> list[Chat]:
-    answered = {r.call_id for m in messages for r in returns_of(m)}
-    out: list[Chat] = []
-    previous: Message | None = None
-    for message in messages:
-        entries = message_to_openai(message, reasoning=reasoning)
-        if (
-            message.is_approval_request
-            and previous is not None
-            and previous.role == "assistant"
-            and previous.tool_calls
-        ):
-            out[-1] = _joined(out[-1], entries[0])
-        elif message.is_approval_reply:
-            out += [e for e in entries if e["tool_call_id"] not in answered]
-        else:
-            out += entries
-        previous = message
-    return out
+def _returns(message: Message) -> list[Chat]:
+    content, call_id, returns = message.content, message.tool_call_id, message.tool_returns
+    if call_id and content and len(content) == 1 and (not returns or len(returns) == 1):
+        only = content[0]
+        if type(only) is TextPart:
+            return [_named({"role": "tool", "content": only.text, "tool_call_id": call_id}, message.name)]
+    return [_tool(r.call_id, r.content, r.name) for r in returns_of(message)]
 
 
 def _joined(first: Chat, second: Chat) -> Chat:
-    texts = [e["content"] for e in (first, second) if e["content"]]
+    contents = [e["content"] for e in (first, second) if e["content"]]
+    content: Any = contents[0] if contents else None
+    if len(contents) == 2:
+        content = "\n\n".join(contents) if all(isinstance(c, str) for c in contents) else _as_parts(contents)
     known = {c["id"] for c in first["tool_calls"]}
     calls = first["tool_calls"] + [c for c in second["tool_calls"] if c["id"] not in known]
-    return {
-        **second,
-        **first,
-        "content": texts[0] if len(texts) == 1 else "\n\n".join(texts) or None,
-        "tool_calls": calls,
-    }
+    both = {**second, **first, "content": content, "tool_calls": calls}
+    if "reasoning_content" in first and "reasoning_content" in second:
+        both["reasoning_content"] = first["reasoning_content"] + "\n\n" + second["reasoning_content"]
+        both.pop("reasoning_content_signature", None)
+    return both
+
+
+def _as_parts(contents: list[str | list[Chat]]) -> list[Chat]:
+    return [p for c in contents for p in ([{"type": "text", "text": c}] if isinstance(c, str) else c)]
 
 
 def _tool(call_id: str | None, content: tuple[Part, ...], name: str | None) -> Chat:
@@ -144,7 +181,7 @@ def _picture(part: ImagePart) -> Chat:
     if isinstance(source, StoredImage) and source.data is None:
         return {"type": "text", "text": f"[picture {source.file_id}, kept on another server]"}
     url = f"data:{source.media_type or 'image/png'};base64,{source.data}"
-    detail = {"detail": source.detail} if isinstance(source, Base64Image) and source.detail else {}
+    detail = {"detail": source.detail} if source.detail else {}
     return {"type": "image_url", "image_url": {"url": url, **detail}}
 
 
@@ -158,13 +195,12 @@ def _call(call: ToolCall) -> Chat:
 
 
 def _part_call(part: ToolCallPart) -> Chat:
-    import json
-
-    return {"id": part.id, "function": {"arguments": json.dumps(part.input), "name": part.name}, "type": "function"}
+    arguments = json.dumps(part.input, default=str)
+    return {"id": part.id, "function": {"arguments": arguments, "name": part.name}, "type": "function"}
 
 
 def _add_reasoning(entry: Chat, content: tuple[Part, ...]) -> None:
-    thoughts = [p for p in content if isinstance(p, ReasoningPart)]
+    thoughts = [p for p in content if isinstance(p, ReasoningPart) and (p.reasoning or p.signature)]
     redacted = [p.data for p in content if isinstance(p, RedactedReasoningPart)]
     if thoughts:
         entry["reasoning_content"] = "\n\n".join(p.reasoning for p in thoughts)
