@@ -7,6 +7,7 @@ stay whole, each return goes out under its own call id, pictures stay pictures.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -29,7 +30,7 @@ __all__ = ["Chat", "from_openai", "join_openai", "message_to_openai", "to_openai
 
 Chat: TypeAlias = dict[str, Any]
 
-_NAME_REFUSED = frozenset("<|\\/>")
+_NAME_REFUSED = re.compile(r"[\s<|\\/>]")
 
 
 def to_openai(messages: Sequence[Message], *, reasoning: bool = True) -> list[Chat]:
@@ -129,9 +130,9 @@ def _assistant(message: Message, reasoning: bool) -> Chat:
 
 def _returns(message: Message) -> list[Chat]:
     content, call_id, returns = message.content, message.tool_call_id, message.tool_returns
-    if call_id and content and len(content) == 1 and (not returns or len(returns) == 1):
+    if call_id and content and len(content) == 1 and (returns is None or len(returns) <= 1):
         only = content[0]
-        if type(only) is TextPart:
+        if isinstance(only, TextPart):  # the usual one, without a detour
             return [_named({"role": "tool", "content": only.text, "tool_call_id": call_id}, message.name)]
     return [_tool(r.call_id, r.content, r.name) for r in returns_of(message)]
 
@@ -211,6 +212,6 @@ def _add_reasoning(entry: Chat, content: tuple[Part, ...]) -> None:
 
 
 def _named(entry: Chat, name: str | None) -> Chat:
-    if name and not any(c in _NAME_REFUSED or c.isspace() for c in name):
+    if name and not _NAME_REFUSED.search(name):
         entry["name"] = name
     return entry

@@ -14,7 +14,7 @@ from agentlab.formats.openai_chat import Chat, join_openai
 from agentlab.messages.envelopes import unpack_user_text
 from agentlab.messages.message import Message, ToolCall
 from agentlab.messages.parts import ReasoningPart, TextPart
-from agentlab.messages.returns import returns_of
+from agentlab.messages.returns import answered_ids, failed_ids
 
 _OWN_ARGUMENTS = {"message", "request_heartbeat", "thinking"}
 
@@ -37,12 +37,15 @@ def _items(messages: Sequence[Message], thoughts: bool, system_notes: bool) -> I
         if role == "user":
             yield _unpacked(message)
         elif role == "tool":
-            if not said or not _answers_only(message, said):
+            if not said or not said.issuperset(answered_ids(message)):
                 yield message
         elif role == "assistant" and message.tool_calls:
             spoken = _spoken(messages, index)
-            said.update(spoken)
-            yield _flat(message, spoken, thoughts) if spoken else message
+            if spoken:
+                said.update(spoken)
+                yield _flat(message, spoken, thoughts)
+            else:
+                yield message
         elif role != "system" or system_notes or index == 0:
             yield message
 
@@ -51,15 +54,15 @@ def _spoken(messages: Sequence[Message], index: int) -> dict[str, str]:
     """The texts of the `send_message` calls that can be read and did not fail, by call id."""
     texts: dict[str, str] = {}
     for call in messages[index].tool_calls or ():
-        if call.function.name == "send_message" and (text := _text_of(call)) is not None:
-            texts[call.id] = text
-    if texts:
-        for message in messages[index + 1 :]:
-            if message.role != "tool":
-                break
-            for returned in returns_of(message):
-                if not returned.ok:
-                    texts.pop(returned.call_id or "", None)
+        if call.function.name == "send_message":
+            text = _text_of(call)
+            if text is not None:
+                texts[call.id] = text
+    following = index + 1
+    while texts and following < len(messages) and messages[following].role == "tool":
+        for call_id in failed_ids(messages[following]):
+            texts.pop(call_id or "", None)
+        following += 1
     return texts
 
 
@@ -87,14 +90,11 @@ def _flat(message: Message, spoken: dict[str, str], thoughts: bool) -> Chat | Me
     return message.model_copy(update={"content": (*kept, TextPart(text=text)), "tool_calls": others or None})
 
 
-def _answers_only(message: Message, said: set[str]) -> bool:
-    return all(r.call_id in said for r in returns_of(message))
-
-
 def _unpacked(message: Message) -> Message | Chat:
     content = message.content or ()
-    texts = [unpack_user_text(p.text) if isinstance(p, TextPart) else None for p in content]
-    if len(texts) == 1 and texts[0] is not None and message.name is None:
-        return {"role": "user", "content": texts[0]}
-    parts = tuple(p if t is None else TextPart(text=t) for p, t in zip(content, texts, strict=True))
+    if len(content) == 1 and message.name is None:
+        only = content[0]
+        if isinstance(only, TextPart):
+            return {"role": "user", "content": unpack_user_text(only.text)}
+    parts = tuple(TextPart(text=unpack_user_text(p.text)) if isinstance(p, TextPart) else p for p in content)
     return message.model_copy(update={"content": parts})

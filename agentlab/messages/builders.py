@@ -7,13 +7,13 @@ them. Texts go in as they are; a MemGPT-style agent wraps them first, with `agen
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from agentlab import clock
 from agentlab.errors import InputError
 from agentlab.messages.calls import tool_return
-from agentlab.messages.message import Message, Role, ToolCall, ToolReturn
-from agentlab.messages.parts import Part, ReasoningPart, TextPart
+from agentlab.messages.message import Message, Role, ToolCall, ToolReturn, unchecked
+from agentlab.messages.parts import Part, ReasoningPart, TextPart, Value
 
 
 class Links(TypedDict, total=False):
@@ -107,8 +107,10 @@ def heartbeat_message(text: str, *, message_id: str | None = None, **links: Unpa
         message_id: The message's own id; a fresh one when there is none.
         links: What it belongs to.
     """
-    content = (TextPart(text=text),)
-    return Message(id=message_id or clock.new_message_id(), role="user", content=content, tool_calls=(), **links)
+    if not isinstance(text, str):
+        raise InputError(f"a heartbeat's text is {type(text).__name__}; it takes text")
+    content = (unchecked(TextPart, {"text": text}),)
+    return _made({"role": "user", "content": content, "tool_calls": ()}, message_id, links)
 
 
 def asking_message(
@@ -122,37 +124,42 @@ def asking_message(
     if len(calls) > 1 and len({c.id for c in calls}) != len(calls):
         seen = ", ".join(repr(c.id) for c in calls)
         raise InputError(f"each call of a message needs an id of its own; these are {seen}")
-    return Message(
-        id=message_id or clock.new_message_id(),
-        role=role,
-        content=parts,
-        tool_calls=calls or None,
-        tool_call_id=calls[0].id if len(calls) == 1 else None,
-        **links,
-    )
+    values = {
+        "role": role,
+        "content": parts,
+        "tool_calls": calls or None,
+        "tool_call_id": calls[0].id if len(calls) == 1 else None,
+    }
+    return _made(values, message_id, links)
 
 
 def returning_message(
     returns: tuple[ToolReturn, ...], name: str | None, message_id: str | None, links: Links
 ) -> Message:
     """A message with the returns of one or more calls; for builders."""
-    return Message(
-        id=message_id or clock.new_message_id(),
-        role="tool",
-        content=tuple([TextPart(text=r.func_response or "") for r in returns]),
-        name=name,
-        tool_calls=(),
-        tool_call_id=returns[0].tool_call_id,
-        tool_returns=returns,
-        **links,
-    )
+    values = {
+        "role": "tool",
+        "content": tuple([unchecked(TextPart, {"text": r.func_response or ""}) for r in returns]),
+        "name": name,
+        "tool_calls": (),
+        "tool_call_id": returns[0].tool_call_id,
+        "tool_returns": returns,
+    }
+    return _made(values, message_id, links)
 
 
 def filled_parts(content: str | Iterable[Part]) -> tuple[Part, ...]:
     """The parts that hold something."""
     if isinstance(content, str):
         return (TextPart(text=content),) if content else ()
-    return tuple([p for p in content if not _hollow(p)])
+    return tuple([p for p in content if not _is_hollow(p)])
+
+
+def _made(values: dict[str, Any], message_id: str | None, links: Links) -> Message:
+    values["id"] = message_id or clock.new_message_id()
+    values["created_at"] = clock.now()
+    values.update(links)
+    return unchecked(Message, values)
 
 
 def _spoken(
@@ -164,7 +171,11 @@ def _spoken(
     return Message(id=message_id or clock.new_message_id(), role=role, content=parts, name=name, **links)
 
 
-def _hollow(part: Part) -> bool:
+def _is_hollow(part: Part) -> bool:
     if isinstance(part, TextPart):
         return not part.text and part.signature is None
-    return isinstance(part, ReasoningPart) and not part.reasoning and part.signature is None
+    if isinstance(part, ReasoningPart):
+        return not part.reasoning and part.signature is None
+    if not isinstance(part, Value):
+        raise InputError(f"a part of the content is {type(part).__name__}; it takes text or a list of parts")
+    return False

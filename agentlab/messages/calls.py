@@ -10,7 +10,7 @@ import orjson
 
 from agentlab import clock
 from agentlab.errors import InputError
-from agentlab.messages.message import FunctionCall, ToolCall, ToolReturn
+from agentlab.messages.message import FunctionCall, ToolCall, ToolReturn, unchecked
 
 
 def tool_call(
@@ -35,7 +35,8 @@ def tool_call(
         arguments = arguments_text(name, arguments, request_heartbeat=request_heartbeat)
     elif request_heartbeat is not None:
         raise InputError(f"`{name}`: request_heartbeat is written into a mapping of arguments, and this is text")
-    return ToolCall(id=call_id or clock.new_call_id(), function=FunctionCall(arguments=arguments, name=name))
+    function = unchecked(FunctionCall, {"arguments": arguments, "name": name})
+    return unchecked(ToolCall, {"id": call_id or clock.new_call_id(), "function": function})
 
 
 def arguments_text(tool: str, arguments: Mapping[str, Any] | None, *, request_heartbeat: bool | None = None) -> str:
@@ -74,10 +75,15 @@ def tool_return(
     """
     if not call_id:
         raise InputError("a tool return needs the id of the call that it answers")
-    return ToolReturn(
-        tool_call_id=call_id,
-        status="success" if ok else "error",
-        stdout=None if stdout is None else tuple(stdout),
-        stderr=None if stderr is None else tuple(stderr),
-        func_response=text,
+    if not (text is None or isinstance(text, str)):
+        raise InputError(f"the return of call {call_id!r} is {type(text).__name__}; it takes text")
+    return unchecked(
+        ToolReturn,
+        {
+            "tool_call_id": call_id,
+            "status": "success" if ok else "error",
+            "stdout": None if stdout is None else tuple(stdout),
+            "stderr": None if stderr is None else tuple(stderr),
+            "func_response": text,
+        },
     )

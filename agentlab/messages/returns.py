@@ -45,6 +45,20 @@ def returns_of(message: Message) -> list[CallReturn]:
     return [CallReturn(call_id, shown, only is None or _ok(only), message.name)]
 
 
+def answered_ids(message: Message) -> list[str | None]:
+    """The ids of the calls that a tool message answers."""
+    if message.tool_call_id and _is_plain(message):
+        return [message.tool_call_id]
+    return [r.call_id for r in returns_of(message)]
+
+
+def failed_ids(message: Message) -> list[str | None]:
+    """The ids of the calls that a tool message says have failed."""
+    if _is_plain(message) and not (message.tool_returns and not _ok(message.tool_returns[0])):
+        return []
+    return [r.call_id for r in returns_of(message) if not r.ok]
+
+
 def with_returns(message: Message, call_ids: Mapping[int, str]) -> Message:
     """A tool message with some of its returns, under other call ids.
 
@@ -107,6 +121,17 @@ def _said(entry: ApprovalReturn | ToolReturn) -> tuple[tuple[Part, ...], bool, N
     if isinstance(entry, ToolReturn):
         return (TextPart(text=entry.func_response or ""),), _ok(entry), None
     return None if entry.approve else ((TextPart(text=denial_text(entry.reason)),), False, None)
+
+
+def _is_plain(message: Message) -> bool:
+    """True for the usual tool message: one call, answered by one text."""
+    content, returns = message.content, message.tool_returns
+    return (
+        content is not None
+        and len(content) == 1
+        and isinstance(content[0], TextPart)
+        and (returns is None or len(returns) <= 1)
+    )
 
 
 def _with_rest(returns: list[CallReturn], rest: tuple[Part, ...]) -> list[CallReturn]:
