@@ -31,7 +31,9 @@ from agentlab.trace.events import (
     ToolReturned,
     ToolStarted,
 )
+from agentlab.trace.html import trace_html
 from agentlab.trace.instants import Instants
+from agentlab.trace.text import trace_text
 from agentlab.trace.usage import NO_USAGE, Usage, sum_usage
 
 RunStatus: TypeAlias = Literal["running", "finished", "interrupted"]
@@ -246,6 +248,13 @@ class Trace:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
+
+    def __repr__(self) -> str:
+        return trace_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return trace_html(self)
 
     def _on_run_started(self, event: RunStarted) -> None:
         self._started = event

@@ -1,0 +1,346 @@
+"""What a trace has to show, one item after the other: what HTML and plain text both draw.
+
+Items hold texts as they came; whoever draws them makes them safe and cuts them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import orjson
+
+from agentlab.errors import StoreError
+from agentlab.messages import envelopes
+from agentlab.messages.message import Message
+from agentlab.messages.parts import (
+    Base64Image,
+    ImagePart,
+    OmittedReasoningPart,
+    Part,
+    ReasoningPart,
+    RedactedReasoningPart,
+    SummarizedReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UrlImage,
+)
+from agentlab.messages.returns import CallReturn, returns_of
+from agentlab.trace.events import ContinuationDecided, ErrorRaised, RunStarted
+from agentlab.trace.words import as_json
+
+if TYPE_CHECKING:
+    from agentlab.trace.trace import Entry, Step, ToolCallRecord, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people read: the user's words, or the agent's to the user."""
+
+    who: Literal["user", "agent"]
+    text: str
+    messages: int = 0
+    """How many messages of the trace this item stands for; here and in the other items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What the model thought. Reasoning is native to the model, inner thoughts belong to the protocol."""
+
+    label: str
+    text: str
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the model was told by nobody in person: system message, alert, heartbeat, decision on an approval."""
+
+    label: str
+    text: str
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A tool call and its return."""
+
+    tool: str
+    arguments: str | None
+    """JSON text; None where the trace holds the return alone."""
+    status: Literal["running", "success", "error", "unanswered"]
+    returned: str | None = None
+    error_type: str | None = None
+    duration_s: float | None = None
+    ran: bool = True
+    """False: it was answered without having run."""
+    heartbeat: bool = False
+    """The model asked for another step along with it."""
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Whether the agent got another step."""
+
+    decision: ContinuationDecided
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error outside of tools."""
+
+    error: ErrorRaised
+    messages: int = 0
+
+
+Item: TypeAlias = Said | Thought | Told | Called | Decided | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One step, or a part of what came before the first."""
+
+    kind: Literal["input", "history", "step"]
+    entries: list[Entry]
+    errors: list[ErrorRaised]
+    step: Step | None = None
+
+
+def started(trace: Trace) -> RunStarted | None:
+    """The first event; None where a trace is empty or has lost its beginning."""
+    try:
+        return trace.started
+    except StoreError:
+        return None
+
+
+def sections(trace: Trace) -> list[Section]:
+    """What came before the first step, the inherited history apart; then one section for each step."""
+    by_step: defaultdict[int, list[Entry]] = defaultdict(list)
+    for entry in trace.entries:
+        by_step[entry.step].append(entry)
+    before = [
+        Section("history" if inherited else "input", list(entries), [])
+        for inherited, entries in groupby(by_step[0], lambda entry: entry.source == "history")
+    ]
+    early = [error for error in trace.errors if not error.step]
+    if early:
+        before.append(Section("input", [], early))
+    return [*before, *(Section("step", by_step[step.number], step.errors, step) for step in trace.steps)]
+
+
+def step_failed(step: Step) -> bool:
+    """True when a tool or the step itself failed."""
+    return bool(step.errors) or any(call.status == "error" for call in step.tool_calls)
+
+
+def items_of(section: Section, trace: Trace) -> Iterator[Item]:
+    """The items of a section, in order. Together they stand for each of its messages once."""
+    reader = _Reader(section, trace)
+    for entry in section.entries:
+        yield from reader.read(entry)
+    yield from reader.rest()
+
+
+class _Reader:
+    """Joins what belongs together: a call with its return, a decision with its heartbeat."""
+
+    def __init__(self, section: Section, trace: Trace) -> None:
+        self._step = section.step
+        self._errors = section.errors
+        begin = started(trace)
+        self._memgpt = begin is not None and begin.protocol == "memgpt"
+        self._records: dict[str, ToolCallRecord] = {}
+        if section.step:
+            self._records = {call.call_id: call for call in section.step.tool_calls}
+        self._answers: dict[str, CallReturn] = {}
+        self._tool_messages: Counter[str] = Counter()
+        """How many tool messages a call stands for. One that answers several calls goes with the first of them."""
+        self._pair(section)
+        self._drawn: set[str] = set()
+        self._heartbeats = 0
+
+    def _pair(self, section: Section) -> None:
+        calls = set(self._records)
+        for entry in section.entries:
+            calls.update(call.id for call in entry.message.tool_calls or ())
+            answers = [answer for answer in returns_of(entry.message) if answer.call_id in calls]
+            self._answers.update((str(answer.call_id), answer) for answer in answers)
+            self._tool_messages.update(str(answer.call_id) for answer in answers[:1])
+
+    def read(self, entry: Entry) -> Iterator[Item]:
+        message = entry.message
+        if message.role == "tool":
+            yield from self._returns(message)
+        elif message.role == "assistant" or message.is_approval_request:
+            yield from self._reply(message)
+        elif message.role == "approval":
+            yield Told("approval", _decisions(message), 1)
+        elif message.role == "system":
+            yield Told("system message" if self._step is None else "system message, new version", _text(message), 1)
+        elif entry.source == "heartbeat" and self._step is not None and self._step.decision is not None:
+            self._heartbeats += 1  # the decision tells its reason
+        else:
+            yield _of_user(message, wrapped=self._memgpt or entry.source != "input")
+
+    def rest(self) -> Iterator[Item]:
+        """Calls whose message is not in the trace (the process died), errors, the decision."""
+        for call_id in self._records:
+            if call_id not in self._drawn:
+                yield self._call(call_id, None, None)
+        for error in self._errors:
+            yield Failed(error)
+        if self._step is not None and self._step.decision is not None:
+            yield Decided(self._step.decision, self._heartbeats)
+
+    def _reply(self, message: Message) -> Iterator[Item]:
+        drawn: list[Item] = [item for part in message.content or () if (item := self._part(part)) is not None]
+        for call in message.tool_calls or ():
+            drawn += _with_what_it_says(self._call(call.id, call.function.name, call.function.arguments))
+        if not drawn:
+            drawn = [Told("reply", "(nothing)")]
+        yield replace(drawn[0], messages=drawn[0].messages + 1)
+        yield from drawn[1:]
+
+    def _part(self, part: Part) -> Item | None:
+        match part:
+            case TextPart() if not part.text.strip():
+                return None
+            case TextPart():
+                return Thought("inner thoughts", part.text) if self._memgpt else Said("agent", part.text)
+            case ReasoningPart():
+                return Thought("reasoning", part.reasoning)
+            case SummarizedReasoningPart():
+                return Thought("reasoning, summarised", "\n\n".join(entry.text for entry in part.summary))
+            case RedactedReasoningPart():
+                return Thought("reasoning, encrypted by the provider", "")
+            case OmittedReasoningPart():
+                return Thought("reasoning, not shown by the provider", "")
+            case ToolCallPart():
+                return self._call(part.id, part.name, as_json(part.input))
+            case _:
+                return Told("content", _part_text(part))
+
+    def _call(self, call_id: str, name: str | None, written: str | None) -> Called:
+        self._drawn.add(call_id)
+        messages = self._tool_messages.pop(call_id, 0)
+        heartbeat = _asks_for_heartbeat(written)
+        record = self._records.get(call_id)
+        if record is None:
+            answer = self._answers.get(call_id)
+            shown = Called(name or "?", written, "unanswered") if answer is None else _answered(answer, name, written)
+            return replace(shown, heartbeat=heartbeat, messages=messages)
+        returned = record.returned
+        return Called(
+            name or record.tool,
+            record.started.arguments if record.started else written,
+            record.status,
+            returned=returned.text if returned else None,
+            error_type=returned.error_type if returned else None,
+            duration_s=record.duration_s,
+            ran=record.started is not None,
+            heartbeat=heartbeat,
+            messages=messages,
+        )
+
+    def _returns(self, message: Message) -> Iterator[Item]:
+        """Returns whose calls are elsewhere."""
+        lost = [answer for answer in returns_of(message) if answer.call_id not in self._answers]
+        owned = len(lost) < len(returns_of(message))  # then one of the calls drawn stands for the message
+        for n, answer in enumerate(lost):
+            yield replace(_answered(answer, None, None), messages=int(n == 0 and not owned))
+
+
+def _answered(answer: CallReturn, name: str | None, written: str | None) -> Called:
+    """A call as its messages tell of it, where the trace has no events for it."""
+    text = "\n\n".join(map(_part_text, answer.content))
+    envelope = envelopes.unpack(text)
+    returned = envelope.text if envelope is not None and envelope.kind == "tool_return" else text
+    return Called(name or answer.name or "?", written, "success" if answer.ok else "error", returned=returned)
+
+
+def _of_user(message: Message, *, wrapped: bool) -> Item:
+    """A message of role user; `wrapped`: its text may be an envelope, which in a user's own words it never is."""
+    text = _text(message)
+    envelope = envelopes.unpack(text) if wrapped else None
+    if envelope is None or envelope.text is None or envelope.kind not in _KINDS:
+        return Said("user", text, 1)
+    label = _KINDS[envelope.kind]
+    return Told(label, without_prefix(envelope.text), 1) if label else Said("user", envelope.text, 1)
+
+
+_KINDS = {"user_message": "", "heartbeat": "heartbeat", "system_alert": "system alert", "login": "last login"}
+"""Envelopes of user messages: what they are called here, nothing for a user's own words."""
+
+
+def without_prefix(reason: str) -> str:
+    """A reason without the sentence that says to the model that it is automated."""
+    return reason.removeprefix(envelopes.AUTOMATED)
+
+
+def _with_what_it_says(call: Called) -> list[Item]:
+    """A call of `send_message`, unless it failed, becomes what it says to the user and a call without that text."""
+    if call.tool != "send_message" or call.status == "error":
+        return [call]
+    arguments = _arguments(call.arguments)
+    text = arguments.get("message")
+    if not isinstance(text, str):
+        return [call]
+    rest = call.arguments if arguments.keys() - {"message", "request_heartbeat"} else None
+    returned = None if call.returned == "None" else call.returned
+    return [Said("agent", text), replace(call, arguments=rest, returned=returned)]
+
+
+def _asks_for_heartbeat(arguments: str | None) -> bool:
+    value = _arguments(arguments).get("request_heartbeat", False)
+    return value.lower() == "true" if isinstance(value, str) else bool(value)
+
+
+def _arguments(text: str | None) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _decisions(message: Message) -> str:
+    lines = []
+    for entry in message.approvals or ():
+        verdict = "answered by the client" if entry.type != "approval" else "approved" if entry.approve else "denied"
+        reason = getattr(entry, "reason", None)
+        lines.append(f"{entry.tool_call_id}: {verdict}" + (f" ({reason})" if reason else ""))
+    return "\n".join(lines)
+
+
+def _text(message: Message) -> str:
+    return "\n\n".join(map(_part_text, message.content or ()))
+
+
+def _part_text(part: Part) -> str:
+    match part:
+        case TextPart():
+            return part.text
+        case ImagePart():
+            return f"[picture: {_picture(part)}]"
+        case ReasoningPart():
+            return part.reasoning
+        case ToolReturnPart():
+            return part.content
+        case _:
+            return f"[{part.type}]"
+
+
+def _picture(part: ImagePart) -> str:
+    source = part.source
+    if isinstance(source, UrlImage):
+        return f"at {source.url}, not fetched"
+    if isinstance(source, Base64Image):
+        return f"{source.media_type}, {len(source.data):,} base64 characters"
+    return f"stored as {source.file_id}"

@@ -1,0 +1,46 @@
+"""Text from models, tools and files, made safe to look at: nothing in it can hide, reorder its surroundings or act."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+_HIDDEN = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and line feed; terminals obey some
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of what follows
+    "\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # take no room
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # half pairs, which UTF-8 cannot write, and no characters at all
+    "\U000e0000-\U000e0fff"  # tags: a second text inside the text, unseen
+    "]"
+)
+"""The two joiners and the variation selectors of emoji stay: scripts and pictures need them."""
+
+NAME_CHARS = 80
+"""A name longer than this is cut: some are made by models."""
+
+
+def visible(text: str) -> str:
+    """The text with every character that acts or hides replaced by one that shows it; line ends become line feeds."""
+    return _HIDDEN.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def in_one_line(text: str, limit_chars: int = NAME_CHARS) -> str:
+    """The visible text on one line, cut at `limit_chars`: for names, codes and reasons."""
+    cut = text if len(text) <= limit_chars else text[: limit_chars - 1] + "…"
+    return visible(cut).replace("\n", " ").replace("\t", " ")
+
+
+def as_html(text: str) -> str:
+    """The visible text, escaped for HTML: inside an element and inside a quoted attribute alike.
+
+    Every text that agentlab did not write itself goes through here.
+    """
+    return escape(visible(text), quote=True)
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
