@@ -13,17 +13,7 @@ from typing import Any, TypeAlias
 
 from agentlab.formats._openai_chat_read import from_openai
 from agentlab.messages.message import Message, ToolCall
-from agentlab.messages.parts import (
-    ImagePart,
-    Part,
-    ReasoningPart,
-    RedactedReasoningPart,
-    StoredImage,
-    TextPart,
-    ToolCallPart,
-    ToolReturnPart,
-    UrlImage,
-)
+from agentlab.messages.parts import ImagePart, Part, ToolCallPart
 from agentlab.messages.returns import decisions_of, returns_of
 
 __all__ = ["Chat", "from_openai", "join_openai", "message_to_openai", "to_openai"]
@@ -104,19 +94,16 @@ def message_to_openai(message: Message, *, reasoning: bool = True) -> list[Chat]
 
 def _assistant(message: Message, reasoning: bool) -> Chat:
     entry: Chat = {"role": "assistant"}
-    content = message.content or ()
+    shown: list[Part] = []
+    hidden: list[Part] = []
+    for part in message.content or ():
+        (shown if part.type == "text" or part.type == "image" else hidden).append(part)
     calls = [_call(c) for c in message.tool_calls or ()]
-    if not content:
-        shown: tuple[Part, ...] = ()
-    elif len(content) == 1 and type(content[0]) is TextPart:
-        shown = content
-    else:
-        shown = tuple([p for p in content if isinstance(p, TextPart | ImagePart)])
-        if len(shown) != len(content):
-            known = {c["id"] for c in calls}
-            calls += [_part_call(p) for p in content if isinstance(p, ToolCallPart) and p.id not in known]
-            if reasoning:
-                _add_reasoning(entry, content)
+    if hidden:
+        known = {c["id"] for c in calls}
+        calls += [_part_call(p) for p in hidden if p.type == "tool_call" and p.id not in known]
+        if reasoning:
+            _add_reasoning(entry, hidden)
     if shown:
         entry["content"] = _content(shown)
     elif calls:
@@ -132,7 +119,7 @@ def _returns(message: Message) -> list[Chat]:
     content, call_id, returns = message.content, message.tool_call_id, message.tool_returns
     if call_id and content and len(content) == 1 and (returns is None or len(returns) <= 1):
         only = content[0]
-        if isinstance(only, TextPart):  # the usual one, without a detour
+        if only.type == "text":  # the usual one, without a detour
             return [_named({"role": "tool", "content": only.text, "tool_call_id": call_id}, message.name)]
     return [_tool(r.call_id, r.content, r.name) for r in returns_of(message)]
 
@@ -155,31 +142,31 @@ def _as_parts(contents: list[str | list[Chat]]) -> list[Chat]:
     return [p for c in contents for p in ([{"type": "text", "text": c}] if isinstance(c, str) else c)]
 
 
-def _tool(call_id: str | None, content: tuple[Part, ...], name: str | None) -> Chat:
+def _tool(call_id: str | None, content: Sequence[Part], name: str | None) -> Chat:
     return _named({"role": "tool", "content": _content(content), "tool_call_id": call_id or ""}, name)
 
 
-def _content(parts: tuple[Part, ...]) -> str | list[Chat]:
-    if len(parts) == 1 and isinstance(parts[0], TextPart):
-        return parts[0].text
-    if any(isinstance(p, ImagePart) for p in parts):
-        return [_picture(p) if isinstance(p, ImagePart) else {"type": "text", "text": _text(p)} for p in parts]
+def _content(parts: Sequence[Part]) -> str | list[Chat]:
+    if len(parts) == 1:
+        only = parts[0]
+        if only.type == "text":
+            return only.text
+    if any(p.type == "image" for p in parts):
+        return [_picture(p) if p.type == "image" else {"type": "text", "text": _text(p)} for p in parts]
     return "\n\n".join(map(_text, parts))
 
 
 def _text(part: Part) -> str:
-    if isinstance(part, TextPart):
+    if part.type == "text":
         return part.text
-    if isinstance(part, ToolReturnPart):
-        return part.content
-    return part.model_dump_json(exclude_none=True)
+    return part.content if part.type == "tool_return" else part.model_dump_json(exclude_none=True)
 
 
 def _picture(part: ImagePart) -> Chat:
     source = part.source
-    if isinstance(source, UrlImage):
+    if source.type == "url":
         return {"type": "image_url", "image_url": {"url": source.url}}
-    if isinstance(source, StoredImage) and source.data is None:
+    if source.type == "letta" and source.data is None:
         return {"type": "text", "text": f"[picture {source.file_id}, kept on another server]"}
     url = f"data:{source.media_type or 'image/png'};base64,{source.data}"
     detail = {"detail": source.detail} if source.detail else {}
@@ -200,11 +187,11 @@ def _part_call(part: ToolCallPart) -> Chat:
     return {"id": part.id, "function": {"arguments": arguments, "name": part.name}, "type": "function"}
 
 
-def _add_reasoning(entry: Chat, content: tuple[Part, ...]) -> None:
-    thoughts = [p for p in content if isinstance(p, ReasoningPart) and (p.reasoning or p.signature)]
-    redacted = [p.data for p in content if isinstance(p, RedactedReasoningPart)]
+def _add_reasoning(entry: Chat, parts: Sequence[Part]) -> None:
+    thoughts = [p for p in parts if p.type == "reasoning" and (p.reasoning or p.signature)]
+    redacted = [p.data for p in parts if p.type == "redacted_reasoning"]
     if thoughts:
-        entry["reasoning_content"] = "\n\n".join(p.reasoning for p in thoughts)
+        entry["reasoning_content"] = "\n\n".join([p.reasoning for p in thoughts])
         if len(thoughts) == 1 and thoughts[0].signature:
             entry["reasoning_content_signature"] = thoughts[0].signature
     if redacted:

@@ -84,9 +84,7 @@ def _flat(message: Message, spoken: dict[str, str], thoughts: bool) -> Chat | Me
     others = tuple(c for c in message.tool_calls or () if c.id not in spoken)
     if not others and message.name is None and (not content or not thoughts):
         return {"role": "assistant", "content": text}
-    kept = [
-        ReasoningPart(is_native=False, reasoning=p.text) if isinstance(p, TextPart) else p for p in content if thoughts
-    ]
+    kept = [ReasoningPart(is_native=False, reasoning=p.text) if p.type == "text" else p for p in content if thoughts]
     return message.model_copy(update={"content": (*kept, TextPart(text=text)), "tool_calls": others or None})
 
 
@@ -94,7 +92,7 @@ def _unpacked(message: Message) -> Message | Chat:
     content = message.content or ()
     if len(content) == 1 and message.name is None:
         only = content[0]
-        if isinstance(only, TextPart):
+        if only.type == "text":
             return {"role": "user", "content": unpack_user_text(only.text)}
-    parts = tuple(TextPart(text=unpack_user_text(p.text)) if isinstance(p, TextPart) else p for p in content)
+    parts = tuple(TextPart(text=unpack_user_text(p.text)) if p.type == "text" else p for p in content)
     return message.model_copy(update={"content": parts})

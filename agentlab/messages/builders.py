@@ -13,7 +13,7 @@ from agentlab import clock
 from agentlab.errors import InputError
 from agentlab.messages.calls import tool_return
 from agentlab.messages.message import Message, Role, ToolCall, ToolReturn, unchecked
-from agentlab.messages.parts import Part, ReasoningPart, TextPart, Value
+from agentlab.messages.parts import Part, TextPart
 
 
 class Links(TypedDict, total=False):
@@ -172,10 +172,9 @@ def _spoken(
 
 
 def _is_hollow(part: Part) -> bool:
-    if isinstance(part, TextPart):
+    kind = getattr(part, "type", None)
+    if kind is None:
+        raise InputError(f"a part of the content is {type(part).__name__}; it takes text, or a list of parts")
+    if part.type == "text":
         return not part.text and part.signature is None
-    if isinstance(part, ReasoningPart):
-        return not part.reasoning and part.signature is None
-    if not isinstance(part, Value):
-        raise InputError(f"a part of the content is {type(part).__name__}; it takes text or a list of parts")
-    return False
+    return part.type == "reasoning" and not part.reasoning and part.signature is None

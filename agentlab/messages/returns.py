@@ -31,13 +31,13 @@ def returns_of(message: Message) -> list[CallReturn]:
         return []
     content = message.content or ()
     returns = message.tool_returns or ()
-    parts = [p for p in content if isinstance(p, ToolReturnPart)]
+    parts = [p for p in content if p.type == "tool_return"]
     if parts:
         found = [CallReturn(p.tool_call_id, (TextPart(text=p.content),), not p.is_error, message.name) for p in parts]
-        return _with_rest(found, tuple(p for p in content if not isinstance(p, ToolReturnPart)))
+        return _with_rest(found, tuple(p for p in content if p.type != "tool_return"))
     if len(returns) > 1:
         found = [CallReturn(r.tool_call_id, _content(r, content, n), _ok(r), None) for n, r in enumerate(returns)]
-        return _with_rest(found, tuple(p for p in content if not isinstance(p, TextPart)))
+        return _with_rest(found, tuple(p for p in content if p.type != "text"))
     only = returns[0] if returns else None
     call_id = message.tool_call_id or (only.tool_call_id if only else None)
     text = only.func_response if only and not content else None
@@ -68,12 +68,12 @@ def with_returns(message: Message, call_ids: Mapping[int, str]) -> Message:
     """
     shown, returns = returns_of(message), message.tool_returns or ()
     first = call_ids[min(call_ids)]
-    if any(isinstance(p, ToolReturnPart) for p in message.content or ()):
+    if any(p.type == "tool_return" for p in message.content or ()):
         parts = [
             ToolReturnPart(tool_call_id=i, content=_joined(shown[n].content), is_error=not shown[n].ok)
             for n, i in call_ids.items()
         ]
-        rest = [p for n in call_ids for p in shown[n].content if not isinstance(p, TextPart)]
+        rest = [p for n in call_ids for p in shown[n].content if p.type != "text"]
         return message.model_copy(update={"content": (*parts, *rest), "tool_returns": None, "tool_call_id": first})
     if len(returns) > 1:
         kept = [
@@ -129,7 +129,7 @@ def _is_plain(message: Message) -> bool:
     return (
         content is not None
         and len(content) == 1
-        and isinstance(content[0], TextPart)
+        and content[0].type == "text"
         and (returns is None or len(returns) <= 1)
     )
 
@@ -143,7 +143,7 @@ def _with_rest(returns: list[CallReturn], rest: tuple[Part, ...]) -> list[CallRe
 
 
 def _joined(content: tuple[Part, ...]) -> str:
-    return "\n\n".join(p.text for p in content if isinstance(p, TextPart))
+    return "\n\n".join(p.text for p in content if p.type == "text")
 
 
 def _content(entry: ToolReturn, content: tuple[Part, ...], position: int) -> tuple[Part, ...]:

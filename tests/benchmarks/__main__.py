@@ -39,7 +39,8 @@ def table(figures: Iterable[Figure]) -> Table:
     for figure in figures:
         target = "" if figure.target is None else f"{'≥' if figure.higher_is_better else '≤'} {figure.target:g}"
         verdict = "" if figure.target is None else "[green]met[/]" if figure.met else "[bold red]missed[/]"
-        shown.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", target, verdict, figure.detail)
+        value = f"{figure.value:.3g}" if figure.value < 1000 else f"{figure.value:,.0f}"
+        shown.add_row(figure.name, f"{value} {figure.unit}", target, verdict, figure.detail)
     return shown
 
 
