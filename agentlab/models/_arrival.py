@@ -1,0 +1,82 @@
+"""When things happened on the wire: stamps taken in the transport, not where the result is used."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+from agentlab import clock
+from agentlab.models.base import CallRecord
+
+
+class ArrivalStamps:
+    """Arrival times of what is read from a socket [ns].
+
+    Everything that is read without going back to the event loop was in the buffer already: it came with one read of
+    the socket and gets one time. Else the last of a hundred events that came together would be late by the decoding
+    of all others.
+    """
+
+    def __init__(self) -> None:
+        self._now = clock.clock().monotonic_ns
+        self._loop = asyncio.get_running_loop()
+        self._t_ns: int | None = None
+
+    def stamp(self) -> int:
+        """The time of the read that brought what is being handled."""
+        if self._t_ns is None:
+            self._t_ns = self._now()
+            self._loop.call_soon(self._forget)
+        return self._t_ns
+
+    def _forget(self) -> None:
+        self._t_ns = None
+
+
+_MARKS = {
+    "connect_tcp.started": "connect_started",
+    "connect_tcp.complete": "connect_finished",
+    "start_tls.complete": "tls_finished",
+    "send_request_body.complete": "request_sent",
+    "receive_response_headers.complete": "headers_received",
+}
+"""Events of the HTTP client's trace hook, and what they are called in a call's record."""
+
+
+class CallMarks:
+    """Notes the transport's instants of one try on the call's record."""
+
+    def __init__(self, record: CallRecord, stamps: ArrivalStamps) -> None:
+        self._record = record
+        self._stamps = stamps
+        self._left = False
+        record.headers_ns = record.close_ns = None
+        record.response_id = record.response_model = record.queue_s = record.prefill_s = None
+        record.marks_ns.clear()
+
+    def leaves(self) -> None:
+        """The request is about to leave; after a redirect it does so again, and the first time counts."""
+        if not self._left:
+            self._left = True
+            self._record.request_ns = clock.monotonic_ns()
+
+    async def on_trace(self, event: str, info: dict[str, Any]) -> None:
+        """The HTTP client's trace hook."""
+        mark = _MARKS.get(event.partition(".")[2])
+        if mark == "headers_received":
+            self._record.headers_ns = self._record.marks_ns[mark] = self._stamps.stamp()
+        elif mark is not None:
+            self._record.marks_ns[mark] = clock.monotonic_ns()
+
+
+CALL_MARKS: ContextVar[CallMarks] = ContextVar("agentlab_call_marks")
+"""Those of the try that the current task makes: the HTTP client has no other way to tell its calls apart."""
+
+
+async def mark_request(request: Any) -> None:
+    """The HTTP client's hook before each request."""
+    marks = CALL_MARKS.get(None)
+    if marks is not None:
+        marks.leaves()
+        request.extensions["trace"] = marks.on_trace
