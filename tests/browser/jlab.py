@@ -99,7 +99,7 @@ class JLab:
         self.root = self.tmp / "work"
         try:
             for name, body in self.files.items():
-                self._write(self.root / name, body)
+                self.add(name, body)
             for plugin, value in self.settings.items():
                 package, _, name = plugin.rpartition(":")
                 self._write(self.tmp / "settings" / package / f"{name}.jupyterlab-settings", value)
@@ -109,6 +109,10 @@ class JLab:
             self.close()
             raise
         return self
+
+    def add(self, name: str, body: Any) -> None:
+        """One more file for the server, as if somebody had sent it."""
+        self._write(self.root / name, body)
 
     @staticmethod
     def _write(path: Path, body: Any) -> None:

@@ -15,9 +15,28 @@ from agentlab.trace.trace import Trace
 from tests.trace.building import Building
 
 VOID = {"br", "meta"}
-ALLOWED = set(
-    "div style p strong small span bdi table thead tbody tr th td details summary pre code em blockquote br".split()
-)
+ALLOWED = {
+    "div",
+    "style",
+    "p",
+    "strong",
+    "small",
+    "span",
+    "bdi",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "details",
+    "summary",
+    "pre",
+    "code",
+    "em",
+    "blockquote",
+    "br",
+}
 ATTRIBUTES = {
     "class": r"[a-z_0-9 -]+",
     "scope": "col|row",

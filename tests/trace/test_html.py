@@ -1,7 +1,9 @@
+# ruff: noqa: RUF001  # a dash stands for what is missing
 from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -245,7 +247,7 @@ def test_the_bars_lie_on_the_time_axis_of_the_run() -> None:
     ends = [(float(left), float(left) + float(width)) for _, left, width in spans]
     assert ends[0][0] == 0
     assert ends[-1][1] == pytest.approx(100, abs=0.02)
-    assert all(a[1] == pytest.approx(b[0], abs=0.02) for a, b in zip(ends, ends[1:], strict=False))
+    assert all(a[1] == pytest.approx(b[0], abs=0.02) for a, b in pairwise(ends))
 
 
 def test_a_run_without_length_has_no_bars() -> None:

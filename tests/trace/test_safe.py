@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # other scripts are the point
 from __future__ import annotations
 
 import pytest

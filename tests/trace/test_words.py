@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # a dash stands for what is missing
 from __future__ import annotations
 
 import pytest
