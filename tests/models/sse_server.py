@@ -48,7 +48,14 @@ class Silence:
     """Send nothing more until the client hangs up."""
 
 
-Step: TypeAlias = bytes | Wait | Pause | HangUp | Silence
+@dataclass(frozen=True)
+class Burst:
+    """Pieces that leave all at once, each in a transfer chunk of its own."""
+
+    pieces: tuple[bytes, ...]
+
+
+Step: TypeAlias = bytes | Burst | Wait | Pause | HangUp | Silence
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class SSEServer:
         """A client has gone away in the middle of a reply."""
         self.written_ns: list[int] = []
         """`perf_counter_ns` just before each piece of a body was written."""
-        self._answer = answer or self._next
+        self.answer = answer or self._next
         self._replies: deque[Reply] = deque()
         self._open: set[asyncio.Task[None]] = set()
 
@@ -142,7 +149,7 @@ class SSEServer:
             while (request := await _read_request(reader, number)) is not None:
                 self.requests.append(request)
                 self.asked.set()
-                if not await self._send(self._answer(request), reader, writer):
+                if not await self._send(self.answer(request), reader, writer):
                     break
         except (ConnectionError, asyncio.CancelledError):
             self.hung_up.set()
@@ -160,6 +167,10 @@ class SSEServer:
             match step:
                 case bytes():
                     await self._write(held, step, reply, writer)
+                    held = b""
+                case Burst(pieces):
+                    self.written_ns.append(time.perf_counter_ns())
+                    writer.write(held + b"".join(_framed(piece, reply) for piece in pieces))
                     held = b""
                 case Wait(gate):
                     await gate.wait()
@@ -181,11 +192,8 @@ class SSEServer:
     async def _write(self, head: bytes, data: bytes, reply: Reply, writer: asyncio.StreamWriter) -> None:
         size = reply.piece_bytes or max(1, len(data))
         for at in range(0, len(data), size):
-            piece = data[at : at + size]
-            if reply.chunked:
-                piece = b"%x\r\n%b\r\n" % (len(piece), piece)
             self.written_ns.append(time.perf_counter_ns())
-            writer.write(head + piece)
+            writer.write(head + _framed(data[at : at + size], reply))
             head = b""
             await writer.drain()
 
@@ -210,6 +218,10 @@ def _head(reply: Reply) -> bytes:
     framing = {"Transfer-Encoding": "chunked"} if reply.chunked else {"Connection": "close"}
     lines = [f"HTTP/1.1 {reply.status} Scripted", *(f"{k}: {v}" for k, v in {**reply.headers, **framing}.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _framed(piece: bytes, reply: Reply) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked else piece
 
 
 def _make_close_a_reset(writer: asyncio.StreamWriter) -> None:
@@ -257,7 +269,7 @@ def usage(prompt: int = 10, output: int = 3, **more: Any) -> dict[str, Any]:
 
 def stream(*chunks: object, done: bool = True, **reply: Any) -> Reply:
     """A whole streamed reply; bytes and other steps go out as they are."""
-    steps = tuple(c if isinstance(c, bytes | Wait | Pause | HangUp | Silence) else sse(c) for c in chunks)
+    steps = tuple(c if isinstance(c, Step) else sse(c) for c in chunks)
     return Reply(steps=(*steps, DONE) if done else steps, **reply)
 
 
