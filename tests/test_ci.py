@@ -20,7 +20,7 @@ echo "$*" >> "$CALLS"
 case "$*" in
   --version) echo Python 3.12.4 ;;
   *'import ensurepip'*) ${ENSUREPIP:-true} ;;
-  *'import xllamacpp'*) ${XLLAMACPP:-true} ;;
+  *'import xllamacpp'*) eval "${XLLAMACPP:-true}" ;;
   *print*) echo python3.12-venv ;;
   '-m venv --clear .venv') rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   '-m pip install '*) eval "${INSTALL:-true}" ;;
@@ -36,7 +36,7 @@ class Machine:
         shutil.copytree(ROOT / ".ci", self.clone / ".ci")
         (self.clone / "pyproject.toml").write_text("[project]")
         self.bin.mkdir()
-        for tool in ("bash", "cat", "cksum", "cp", "grep", "mkdir", "rm", "tail", "tee", "touch", "dirname", "env"):
+        for tool in ("bash", "cat", "cksum", "cp", "mkdir", "rm", "tail", "tee", "touch", "dirname", "env"):
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
         for name, script in {"id": "#!/bin/bash\necho 1000\n", **commands}.items():
             self.add(self.bin / name, script)
@@ -100,7 +100,7 @@ def test_root_is_brought_the_package(tmp_path: Path) -> None:
 def test_a_library_that_the_embedded_model_misses_names_its_package(tmp_path: Path) -> None:
     machine = Machine(tmp_path, python3=NEW, **{"apt-get": "#!/bin/bash\n"})
 
-    done = machine.run("venv", "local", XLLAMACPP="echo ImportError: libgomp.so.1: cannot open shared object file")
+    done = machine.run("venv", "local", XLLAMACPP="echo ImportError: libgomp.so.1: cannot open >&2; exit 1")
 
     assert done.returncode == 1
     assert "sudo apt-get install libgomp1" in done.stderr
