@@ -148,7 +148,7 @@ class _Fragment:
         return f'<span class="al-bar" aria-hidden="true">{spans}</span>'
 
     def _bar_span(self, kind: str, begin_ns: int, end_ns: int) -> str:
-        left = 100 * (begin_ns - self._begin_ns) / self._length_ns
+        left = min(99.0, 100 * (begin_ns - self._begin_ns) / self._length_ns)  # the last one is seen, too
         width = 100 * (end_ns - begin_ns) / self._length_ns
         return f'<span class="{kind}" style="left:{left:.2f}%;width:{width:.2f}%"></span>'
 
@@ -187,8 +187,8 @@ def _sums(trace: Trace) -> str:
     usage = trace.usage
     failed = sum(call.status == "error" for call in trace.tool_calls.values())
     cells = (
-        ("Steps", str(len(trace.steps)), ""),
-        ("Tool calls", str(len(trace.tool_calls)), f"{failed} failed"),
+        ("Steps", count(len(trace.steps)), ""),
+        ("Tool calls", count(len(trace.tool_calls)), f"{count(failed)} failed"),
         ("Input tokens", count(usage.input_tokens), _about_tokens(trace, f"{count(usage.cached_tokens)} cached")),
         (
             "Output tokens",

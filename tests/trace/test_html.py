@@ -279,6 +279,8 @@ def test_ten_thousand_messages_are_cut_to_two_hundred_with_the_last_step() -> No
     assert int(more.replace(",", "")) == 3334 - len(steps)
     assert "trace_page(trace, max_messages=None, max_bytes=None)" in shown
     assert "seen 3333" in shown
+    assert "<td>3,334</td><td>3,334 <small>" in shown
+    assert max(float(left) for left in re.findall(r'style="left:([\d.]+)%', shown)) == 99
 
 
 def test_no_more_bytes_are_written_than_asked_for() -> None:
@@ -290,6 +292,13 @@ def test_no_more_bytes_are_written_than_asked_for() -> None:
         assert not_allowed(shown) == []
         assert "more messages in" in shown
         assert "seen 199" in shown
+
+
+def test_no_limit_is_passed_however_it_falls() -> None:
+    trace = long(100)
+
+    for max_bytes in range(15_000, 40_000, 333):
+        assert len(trace_html(trace, max_bytes=max_bytes).encode()) <= max_bytes
 
 
 def test_the_note_counts_what_is_left_out_to_the_message() -> None:

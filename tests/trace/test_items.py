@@ -180,6 +180,13 @@ def test_a_return_without_its_call_is_shown_alone() -> None:
     assert items(trace) == [Called("weather", None, "success", "4", messages=1)]
 
 
+def test_a_message_that_answers_a_call_and_a_stranger_counts_once() -> None:
+    returns = tuple(ToolReturn(tool_call_id=i, status="success", func_response=i) for i in ("gone", "c1"))
+    trace = Building().begin().asks(("c1", "one", "{}")).message("tool", "tool", (), tool_returns=returns).stops()
+
+    assert [(c.tool, c.returned, c.messages) for c in only(trace, Called)] == [("one", "c1", 2), ("?", "gone", 0)]
+
+
 def test_every_kind_of_reasoning_is_a_thought() -> None:
     parts = (
         ReasoningPart(is_native=True, reasoning="Hm."),

@@ -94,6 +94,19 @@ def test_lines_are_no_wider_than_asked_for(width: int) -> None:
     assert max(map(len, trace_text(trace, width=width).splitlines())) <= width
 
 
+def test_a_wrapped_line_goes_on_under_its_beginning() -> None:
+    shown = trace_text(Building().user("word " * 40).finish())
+
+    assert [line[:13] for line in shown.splitlines()[3:]] == ["  user     wo", "           wo", "           wo"]
+
+
+def test_a_long_system_message_takes_little_room() -> None:
+    shown = trace_text(Building().message("system", "system", "word " * 1000).finish())
+
+    assert shown.endswith("… 4,800 more characters")
+    assert len(shown.splitlines()) < 8
+
+
 def test_lines_of_a_text_keep_their_indent() -> None:
     trace = Building(protocol="native").message("input", "user", "def f():\n    return 1").finish()
 
@@ -135,6 +148,12 @@ def test_a_name_cannot_begin_a_line_of_its_own() -> None:
     trace = Building(agent_name="ada\nstep 9").begin().asks(("c1", "look\n  stops    end_turn", "{}")).trace
 
     assert [line for line in trace_text(trace).splitlines() if line.startswith(("step 9", "  stops"))] == []
+
+
+def test_a_long_name_is_cut_short() -> None:
+    shown = trace_text(Building(agent_name="x" * 999).begin().asks(("c1", "y" * 999, "{}")).stops(), width=120)
+
+    assert [len(run) for run in re.findall("x{9,}|y{9,}", shown)] == [79, 79]
 
 
 def test_a_trace_shows_itself_in_a_terminal() -> None:
