@@ -1,0 +1,73 @@
+"""All model calls of a source with their instants: what steps, runs and chunks are computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from agentlab.analysis.grouping import floats, since
+from agentlab.analysis.latency import NS_PER_S, CallInstants, ChunkLogs, Floats
+from agentlab.analysis.sources import Tables
+
+_NO_LOG = (b"", b"", b"")
+
+
+@dataclass(frozen=True)
+class ModelCalls:
+    """Model calls, one a row, in the order in which they were made."""
+
+    table: pa.Table
+    logs: ChunkLogs
+
+    @classmethod
+    def of(cls, tables: Tables) -> ModelCalls:
+        """The model calls of a source."""
+        table, logs = tables.table("model_calls"), tables.logs()
+        keys = zip(table["run_id"].to_pylist(), table["replied_seq"].to_pylist(), strict=True)
+        return cls(table, ChunkLogs.join([logs.get(key, _NO_LOG) for key in keys]))
+
+    def column(self, name: str) -> Floats:
+        """A column of numbers; NaN where it is not known."""
+        return floats(self.table[name])
+
+    @cached_property
+    def instants(self) -> CallInstants:
+        """The instants of each call."""
+        return CallInstants.of(self.logs, headers_ns=self.column("headers_ns"), close_ns=self.column("close_ns"))
+
+    def measures(self) -> dict[str, Floats]:
+        """The latencies of each call, by the name of their column."""
+        instants = self.instants
+        tokens = self.column("output_tokens"), self.column("reasoning_tokens")
+        return {
+            "ttfb_s": instants.ttfb_s,
+            "ttft_s": instants.ttft_s,
+            "ttfot_s": instants.ttfot_s,
+            "ttfa_s": instants.ttfa_s,
+            "itl_mean_s": instants.itl_mean_s(*tokens),
+            "e2e_s": instants.e2e_s,
+            "close_overhead_s": instants.close_overhead_s,
+            "tokens_per_s_decode": instants.tokens_per_s_decode(*tokens),
+            "tokens_per_s_e2e": instants.tokens_per_s_e2e(*tokens),
+            "queue_s": self.column("queue_s"),
+            "prefill_s": self.column("prefill_s"),
+            **self._transport(),
+        }
+
+    def since(self, name: str, start_ns: pa.Array) -> Floats:
+        """A column of monotonic times, as offsets from others [ns]."""
+        return since(self.table[name], start_ns)
+
+    def _transport(self) -> dict[str, Floats]:
+        """What the client's transport saw. A connection that was there already took no time, which is a measure."""
+        sent, headers = self.column("request_sent_ns"), self.column("headers_ns")
+        begun, connected = self.column("connect_started_ns"), self.column("connected_ns")
+        reused = np.isnan(begun) & ~np.isnan(sent)
+        return {
+            "connect_s": np.where(reused, 0.0, connected - begun) / NS_PER_S,
+            "send_s": (sent - np.where(reused, 0.0, connected)) / NS_PER_S,
+            "server_wait_s": (headers - sent) / NS_PER_S,
+        }

@@ -1,0 +1,260 @@
+"""The columns of every frame, declared once: name, type, unit, meaning.
+
+Frames, empty frames and their documentation are made from this table. A value that is not known is NA, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from agentlab.errors import InputError
+from agentlab.messages.message import Role
+from agentlab.trace.events import MessageSource, StopReason
+from agentlab.trace.trace import RunStatus
+from agentlab.trace.usage import UsageSource
+
+Kind: TypeAlias = pa.DataType | tuple[str, ...]
+"""An Arrow type, or the words of a category."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_TEXT = pa.string()
+_COUNT = pa.int64()
+_SECONDS = pa.float64()
+_FLAG = pa.bool_()
+_STOP_REASONS = get_args(StopReason)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a frame."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    unit: str = ""
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """What it is made from; the words of a category are text there."""
+        return _TEXT if isinstance(self.kind, tuple) else self.kind
+
+    @property
+    def dtype(self) -> Any:
+        """Its dtype in pandas: an Arrow type, or `category` where the words are known beforehand."""
+        if isinstance(self.kind, tuple):
+            return pd.CategoricalDtype(pd.Index(self.kind, dtype=pd.ArrowDtype(_TEXT)))
+        return pd.ArrowDtype(self.kind)
+
+
+def _seconds(name: str, meaning: str) -> Column:
+    return Column(name, _SECONDS, meaning, "s")
+
+
+def _tokens(name: str, meaning: str) -> Column:
+    return Column(name, _COUNT, meaning, "tokens")
+
+
+_RUN_ID = Column("run_id", _TEXT, "The run.")
+_STEP = Column("step", _COUNT, "The step, from 1; 0 before the first.")
+_USAGE = (
+    _tokens("input_tokens", "Prompt, cached tokens included; NA when one call did not report it."),
+    _tokens("cached_tokens", "Of these, read from the provider's cache."),
+    _tokens("cache_write_tokens", "Of these, written to the provider's cache."),
+    _tokens("output_tokens", "Reply, reasoning included."),
+    _tokens("reasoning_tokens", "Of these, reasoning."),
+    _tokens("total_tokens", "Input and output, as the provider adds them."),
+    Column("usage_source", get_args(UsageSource), "Who counted; of several calls the weakest source."),
+)
+
+RUNS = (
+    _RUN_ID,
+    Column("started_at", pa.timestamp("us", tz="UTC"), "Wall time of the start; for display."),
+    Column("status", get_args(RunStatus), "Whether it ended, still runs, or was cut off."),
+    Column("stop_reason", _STOP_REASONS, "Why it ended."),
+    Column("agent", _TEXT, "The agent's name."),
+    Column("model", _TEXT, "The model that was asked for."),
+    Column("provider", _TEXT, "Who serves it."),
+    Column("protocol", ("memgpt", "native"), "How agent and model talk."),
+    Column("clock", ("system", "virtual"), "What measured the times."),
+    Column("parent_run_id", _TEXT, "The run whose conversation went on."),
+    _seconds("wall_s", "First event to last."),
+    _seconds("ttft_run_s", "User's message in, to the first output that the user sees; tools and waiting included."),
+    _seconds("model_s", "Some model call was under way."),
+    _seconds("tool_s", "Some tool was under way; parallel tools count once."),
+    _seconds("human_s", "Waiting for a person and for nothing else."),
+    _seconds("idle_s", "None of these."),
+    Column("n_steps", _COUNT, "Steps begun."),
+    Column("n_model_calls", _COUNT, "Requests to the model."),
+    Column("n_tool_calls", _COUNT, "Tool calls, also those that never ran."),
+    Column("n_tool_errors", _COUNT, "Tool calls that failed."),
+    Column("n_messages", _COUNT, "Messages that joined the conversation, inherited ones included."),
+    Column("n_errors", _COUNT, "Failures outside of tools."),
+    Column("n_events", _COUNT, "Events of the trace."),
+    *_USAGE,
+    Column("tags", _TEXT, "Labels of the run, as a JSON object."),
+)
+
+STEPS = (
+    _RUN_ID,
+    _STEP,
+    Column("step_id", _TEXT, "The step's own id; messages carry it."),
+    _seconds("start_s", "Start of the step, from the start of the run."),
+    _seconds("duration_s", "Wall-clock time of the step."),
+    Column("model", _TEXT, "The model that was asked."),
+    Column("n_model_calls", _COUNT, "Model calls; the times to tokens below are those of the last."),
+    Column("n_context_messages", _COUNT, "Messages that the model read."),
+    Column("complete", _FLAG, "The reply came whole; False: cut, cancelled or failed."),
+    Column("finish_reason", _TEXT, "Why the model stopped, in the provider's word."),
+    _seconds("ttfb_s", "Request to response headers."),
+    _seconds("ttft_s", "Request to the first token: reasoning, answer or tool call."),
+    _seconds("ttfot_s", "Request to the first token that is no reasoning."),
+    _seconds("ttfa_s", "Request to the first answer text."),
+    _seconds("itl_mean_s", "Mean time between tokens, first to last; NA with fewer than two tokens."),
+    _seconds("e2e_s", "Request to the last token."),
+    _seconds("close_overhead_s", "Last token to the end of the stream."),
+    Column("tokens_per_s_decode", _SECONDS, "1 / itl_mean_s.", "tokens/s"),
+    Column("tokens_per_s_e2e", _SECONDS, "Tokens that the clock saw, by e2e_s.", "tokens/s"),
+    _seconds("connect_s", "DNS, TCP and TLS; 0 on a connection that was there already."),
+    _seconds("send_s", "Sending the request, once connected."),
+    _seconds("server_wait_s", "Request sent to response headers."),
+    _seconds("queue_s", "In the server's queue, where the server says so."),
+    _seconds("prefill_s", "Reading the prompt, where the server says so."),
+    _seconds("model_s", "Some model call was under way."),
+    _seconds("tool_s", "Some tool was under way; parallel tools count once."),
+    *_USAGE,
+    Column("retries", _COUNT, "Requests that were sent again."),
+    Column("n_tool_calls", _COUNT, "Tool calls, also those that never ran."),
+    Column("n_tool_errors", _COUNT, "Tool calls that failed."),
+    Column("go_on", _FLAG, "The heartbeat policy gave another step."),
+    Column("policy", _TEXT, "The heartbeat policy that decided."),
+    Column("reason", _TEXT, "What the model reads about the next step."),
+    Column("stop_reason", _STOP_REASONS, "Why the run ended with this step."),
+    Column("error_type", _TEXT, "Class of the last failure outside of tools."),
+    Column("error_code", _TEXT, "Its stable name."),
+)
+
+MESSAGES = (
+    _RUN_ID,
+    _STEP,
+    Column("seq", _COUNT, "Number of the event with which it joined; orders the messages of a run."),
+    _seconds("t_s", "When it joined, from the start of the run."),
+    Column("message_id", _TEXT, "The message's own id."),
+    Column("role", get_args(Role), "Who speaks."),
+    Column("source", get_args(MessageSource), "Where it came from; `history`: inherited from an earlier run."),
+    Column("created_at", pa.timestamp("us", tz="UTC"), "Wall time; for display."),
+    Column("name", _TEXT, "Name of the speaker, or of the tool that answers."),
+    Column("text", _TEXT, "Its text parts; NA when there are none."),
+    Column("reasoning", _TEXT, "The model's reasoning, in its own words."),
+    Column("n_tool_calls", _COUNT, "Tool calls that it asks for."),
+    Column("call_id", _TEXT, "The tool call that it asks for or answers; of several the first."),
+    Column("is_error", _FLAG, "Of a tool's answer: a call failed."),
+    Column("replaces", _TEXT, "The message whose place it takes."),
+)
+
+TOOL_CALLS = (
+    _RUN_ID,
+    _STEP,
+    Column("call_id", _TEXT, "The call."),
+    Column("tool", _TEXT, "The tool's name."),
+    Column("status", ("running", "success", "error"), "How it ended; `running`: no answer yet, or none ever."),
+    _seconds("start_s", "Start of the tool, from the start of the run; NA when it never ran."),
+    _seconds("duration_s", "Wall-clock time inside the tool; NA when it never ran or still runs."),
+    Column("requested_arguments", _TEXT, "As they stand in the conversation: JSON, when the model kept to it."),
+    Column("arguments", _TEXT, "Arguments as the tool got them (JSON); NA when it never ran."),
+    Column("text", _TEXT, "What came back, before it was packed for the model."),
+    Column("error_type", _TEXT, "Class of the exception, when it failed."),
+)
+
+CHUNKS = (
+    _RUN_ID,
+    _STEP,
+    Column("call", _COUNT, "Which model call of the step, from 1."),
+    Column("event", _COUNT, "Which server-sent event of the call, from 0."),
+    _seconds("offset_s", "Arrival, from the request."),
+    Column("role", _FLAG, "It carried a role."),
+    Column("reasoning", _FLAG, "It carried reasoning text."),
+    Column("content", _FLAG, "It carried answer text."),
+    Column("tool_name", _FLAG, "It carried the name of a tool."),
+    Column("tool_args", _FLAG, "It carried arguments of a tool call."),
+    Column("usage", _FLAG, "It carried token counts."),
+    Column("ping", _FLAG, "A keep-alive, or an event with neither a choice nor usage."),
+    Column("done", _FLAG, "It carried a finish reason."),
+    Column("payload", _FLAG, "It starts and stops clocks: reasoning, answer text or a tool call."),
+    Column("size_bytes", _COUNT, "Length of its data; NA where there was no wire.", "bytes"),
+)
+
+FRAMES: dict[str, tuple[Column, ...]] = {
+    "runs": RUNS,
+    "steps": STEPS,
+    "messages": MESSAGES,
+    "tool_calls": TOOL_CALLS,
+    "chunks": CHUNKS,
+}
+"""The columns of each frame, in order."""
+
+
+def describe(frame: str) -> pd.DataFrame:
+    """A table of a frame's columns: dtype, unit and meaning by name.
+
+    Args:
+        frame: `runs`, `steps`, `messages`, `tool_calls` or `chunks`.
+    """
+    columns = _columns(frame)
+    rows = [(c.name, _dtype_name(c), c.unit, c.meaning) for c in columns]
+    return pd.DataFrame(rows, columns=["column", "dtype", "unit", "meaning"]).set_index("column")
+
+
+def to_pandas(frame: str, arrays: Mapping[str, Any]) -> pd.DataFrame:
+    """The frame, typed as declared.
+
+    Args:
+        frame: Its name in `FRAMES`.
+        arrays: By column: Arrow arrays, or numpy arrays in which NaN is not known.
+    """
+    columns = _columns(frame)
+    if arrays.keys() != {c.name for c in columns}:
+        raise InputError(f"`{frame}` is made of other columns: {sorted(arrays.keys() ^ {c.name for c in columns})}")
+    return pd.DataFrame({c.name: _series(c, arrays[c.name]) for c in columns}, copy=False)
+
+
+def empty(frame: str) -> pd.DataFrame:
+    """The frame of nothing: all columns, no rows."""
+    return to_pandas(frame, {c.name: pa.array([], c.arrow_type) for c in _columns(frame)})
+
+
+def documented(frame: str) -> Callable[[_F], _F]:
+    """Adds the columns of a frame to the docstring of the function that makes it."""
+
+    def add(function: _F) -> _F:
+        lines = [f"    {c.name}: {c.meaning}{f' [{c.unit}]' if c.unit else ''}" for c in _columns(frame)]
+        function.__doc__ = "\n".join([(function.__doc__ or "").rstrip(), "", "Columns:", *lines, ""])
+        return function
+
+    return add
+
+
+def _columns(frame: str) -> tuple[Column, ...]:
+    if frame not in FRAMES:
+        raise InputError(f"there is no frame {frame!r}; there are {', '.join(FRAMES)}")
+    return FRAMES[frame]
+
+
+def _dtype_name(column: Column) -> str:
+    return f"category: {', '.join(column.kind)}" if isinstance(column.kind, tuple) else str(column.dtype)
+
+
+def _series(column: Column, values: Any) -> Any:
+    array = pa.array(values, from_pandas=True) if isinstance(values, np.ndarray) else values
+    if array.type != column.arrow_type:
+        array = array.cast(column.arrow_type)
+    if isinstance(column.kind, tuple):
+        codes = pa.compute.index_in(array, pa.array(column.kind, _TEXT)).fill_null(-1)
+        return pd.Categorical.from_codes(codes.to_numpy(zero_copy_only=False), dtype=column.dtype)
+    return pd.arrays.ArrowExtensionArray(array)

@@ -1,0 +1,167 @@
+"""A lab: where runs are kept, in a file or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import pyarrow as pa
+
+from agentlab.errors import InputError, StoreError
+from agentlab.lab.journal import LabJournal
+from agentlab.lab.listing import SHOWN, RunInfo, listing_html
+from agentlab.lab.reader import LogRow, Reader
+from agentlab.lab.redact import Redactor
+from agentlab.lab.store import Store
+from agentlab.trace.safe import as_html
+from agentlab.trace.trace import Trace
+from agentlab.trace.views import Frames
+
+if TYPE_CHECKING:
+    from agentlab.agent.agent import Agent, Input
+    from agentlab.agent.run import Run
+
+_NAMED_IDS = 5
+
+
+class Lab(Frames):
+    """Keeps runs, each event as it happens; several processes may write to one file at once.
+
+        lab = Lab("lab.db")
+        run = lab.run(agent, "What is in the box?")
+        lab.runs(), lab.trace("3f2a"), lab.steps_df()
+
+    Args:
+        path: The file, made when it is not there; None: in memory, gone with the process.
+        redactor: Takes keys and tokens out of what is written. `Redactor(extra=[...])` knows yours too.
+
+    Raises:
+        NotALabError: The file is something else, and is left as it is.
+        NewerSchemaError: A later agentlab wrote it.
+        StoreError: The file cannot be opened.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, redactor: Redactor | None = None) -> None:
+        self.path = None if path is None else Path(path).expanduser()
+        self._store = Store(None if self.path is None else self.path.absolute())
+        self._reader = Reader(self._store)
+        self._redactor = redactor or Redactor()
+        self._journals: WeakSet[LabJournal] = WeakSet()
+
+    def journal(self, run_id: str) -> LabJournal:
+        """A journal for a run: a new one, or one that nobody writes any more.
+
+        Raises:
+            StoreError: The run is being written, here or by another process.
+        """
+        journal = LabJournal(self._store, self._redactor, run_id)
+        self._journals.add(journal)
+        return journal
+
+    def run(self, agent: Agent, input: Input, **settings: Any) -> Run:  # noqa: A002  # the word of `Agent.run`
+        """Start a run of the agent that is kept here; arguments as those of `Agent.run`."""
+        return agent.run(input, lab=self, **settings)
+
+    def runs(self) -> list[RunInfo]:
+        """The runs, newest first."""
+        return self._reader.listing()
+
+    def trace(self, run: str | RunInfo) -> Trace:
+        """The trace of a run, as far as it is written.
+
+        Args:
+            run: Its id, the beginning of its id (with or without `run-`), or its entry in `runs()`.
+
+        Raises:
+            InputError: No run has such an id, or several have.
+        """
+        run_id = self._find(run)
+        trace = Trace(self._reader.events(run_id))
+        if trace.stop_reason is None:
+            trace.live = any(info.status == "running" for info in self._reader.listing(run_id=run_id))
+        return trace
+
+    def delete(self, run: str | RunInfo) -> None:
+        """Remove a run, for good.
+
+        Args:
+            run: Its whole id, or its entry in `runs()`.
+
+        Raises:
+            InputError: No run has this id.
+            StoreError: The run is being written.
+        """
+        run_id = run.run_id if isinstance(run, RunInfo) else run
+        found = self._reader.listing(run_id=run_id)
+        if not found:
+            raise InputError(f"there is no run {run_id!r} in {self._store}; to delete one, give its whole id")
+        if found[0].status == "running":
+            raise StoreError(f"{run_id} is still being written; wait until it has ended, or cancel it")
+        self._store.delete(run_id)
+
+    def rebuild(self) -> int:
+        """Make again, from the events, all that frames are read from; the number of runs."""
+        return self._reader.rebuild()
+
+    def columns(self, table: str, run_ids: Sequence[str] | None = None) -> pa.Table:
+        """What frames are made of, straight from the file; oldest run first. `messages_df` and others read better.
+
+        Args:
+            table: `runs`, `steps`, `model_calls`, `tool_calls` or `messages`.
+            run_ids: Only these runs.
+        """
+        return self._reader.table(table, run_ids)
+
+    def chunk_logs(self, run_ids: Sequence[str] | None = None) -> list[LogRow]:
+        """The packed chunk logs of all model calls; oldest run first."""
+        return self._reader.chunk_logs(run_ids)
+
+    def close(self) -> None:
+        """Write what the journals of this process still hold, and let go of the file."""
+        if not self._store.closed:
+            for journal in list(self._journals):
+                journal.close()
+        self._store.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self._reader.count()
+
+    def __bool__(self) -> bool:
+        return True  # an empty lab is a lab: `if lab:` asks whether there is one
+
+    def __iter__(self) -> Iterator[RunInfo]:
+        return iter(self.runs())
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else repr(str(self.path))
+        if self._store.closed:
+            return f"<Lab {where}, closed>"
+        n_runs = len(self)
+        return f"<Lab {where}, {n_runs:,} {'run' if n_runs == 1 else 'runs'}>"
+
+    def _repr_html_(self) -> str:
+        if self._store.closed:
+            return f"<p>{as_html(repr(self)[1:-1])}</p>"
+        return listing_html(repr(self)[1:-1], self._reader.listing(limit=SHOWN), len(self))
+
+    def _find(self, run: str | RunInfo) -> str:
+        if isinstance(run, RunInfo):
+            return run.run_id
+        if not run:
+            raise InputError("the run's id is empty; `lab.runs()` lists them")
+        found = self._reader.ids_starting_with(run, _NAMED_IDS + 1)
+        if run in found or len(found) == 1:
+            return run if run in found else found[0]
+        if not found:
+            raise InputError(f"there is no run {run!r} in {self._store}; `lab.runs()` lists those that are")
+        named = ", ".join(found[:_NAMED_IDS]) + (", …" if len(found) > _NAMED_IDS else "")
+        raise InputError(f"several runs begin with {run!r}: {named}; give more of the id")

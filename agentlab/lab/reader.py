@@ -1,0 +1,172 @@
+"""What is read from a lab: the list of runs, the events of one, and the columns of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from agentlab.lab import pack
+from agentlab.lab.encode import decode
+from agentlab.lab.journal import keep_packs
+from agentlab.lab.listing import RunInfo
+from agentlab.lab.owner import Owner
+from agentlab.lab.project import Projection
+from agentlab.lab.store import Store, chunk_logs, journal, packs, runs
+from agentlab.trace.events import Event
+from agentlab.trace.trace import RunStatus
+
+_IDS_AT_ONCE = 500
+"""SQLite takes a limited number of values in one query."""
+
+_n_events = (
+    sa.select(journal.c.first_seq + journal.c.n_events)
+    .where(journal.c.run_key == runs.c.run_key)
+    .order_by(journal.c.first_seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_last_step = (
+    sa.select(journal.c.last_step)
+    .where(journal.c.run_key == runs.c.run_key)
+    .order_by(journal.c.first_seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+
+
+class LogRow(NamedTuple):
+    """A chunk log as it is kept."""
+
+    run_id: str
+    seq: int
+    data: bytes
+
+
+class Reader:
+    """Reads a store. What it has to make from the journal it keeps for the next time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def count(self) -> int:
+        """How many runs there are."""
+        with self._store.reading() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one()
+
+    def listing(self, *, limit: int | None = None, run_id: str | None = None) -> list[RunInfo]:
+        """The runs, newest first; at most `limit`, or the one with this id."""
+        query = (
+            sa.select(runs, _n_events.label("n_events"), _last_step.label("n_steps"))
+            .order_by(runs.c.started_at.desc(), runs.c.run_key.desc())
+            .limit(limit)
+        )
+        if run_id is not None:
+            query = query.where(runs.c.run_id == run_id)
+        with self._store.reading() as connection:
+            return [_info(row) for row in connection.execute(query).mappings()]
+
+    def ids_starting_with(self, prefix: str, limit: int) -> list[str]:
+        """Ids of runs that begin so, or whose id does after `run-`."""
+        begins = runs.c.run_id.startswith(prefix, autoescape=True)
+        short = runs.c.run_id.startswith("run-" + prefix, autoescape=True)
+        with self._store.reading() as connection:
+            query = sa.select(runs.c.run_id).where(begins | short).order_by(runs.c.run_key).limit(limit)
+            return list(connection.execute(query).scalars())
+
+    def events(self, run_id: str) -> list[Event]:
+        """All events of a run, in order."""
+        with self._store.reading() as connection:
+            run_key = connection.execute(sa.select(runs.c.run_key).where(runs.c.run_id == run_id)).scalar_one()
+            return list(_events(connection, run_key, str(self._store)))
+
+    def table(self, name: str, run_ids: Sequence[str] | None = None) -> pa.Table:
+        """One of the tables of `pack.SCHEMAS`, for all runs or some; oldest run first."""
+        found, batches = [], []
+        for row in self._packed(name, run_ids):
+            found.append(row.run_id)
+            batches.append(self._batch(name, row))
+        return pack.to_table(name, batches, found)
+
+    def chunk_logs(self, run_ids: Sequence[str] | None = None) -> list[LogRow]:
+        """The chunk logs, for all runs or some; oldest run first."""
+        query = (
+            sa.select(runs.c.run_id, chunk_logs.c.seq, chunk_logs.c.data, runs.c.run_key)
+            .join_from(runs, chunk_logs)
+            .order_by(runs.c.run_key, chunk_logs.c.seq)
+        )
+        return [LogRow(run_id, seq, data) for run_id, seq, data, _ in self._select(query, run_ids)]
+
+    def rebuild(self) -> int:
+        """Make all packs again, from the journal; how many runs that were."""
+        with self._store.writing() as db:
+            db.execute("DELETE FROM packs")
+        return sum(1 for row in self._packed("runs", None) if self._batch("runs", row) is not None)
+
+    def _packed(self, name: str, run_ids: Sequence[str] | None) -> list[Any]:
+        match = (packs.c.run_key == runs.c.run_key) & (packs.c.name == name) & (packs.c.layout == pack.LAYOUT)
+        query = (
+            sa.select(runs.c.run_id, runs.c.owner, _n_events.label("n_events"), packs.c.data, runs.c.run_key)
+            .outerjoin_from(runs, packs, match & (packs.c.n_events == _n_events))
+            .order_by(runs.c.run_key)
+        )
+        return self._select(query, run_ids)
+
+    def _batch(self, name: str, row: Any) -> pa.RecordBatch:
+        if row.data is not None:
+            return pack.from_bytes(name, row.data)
+        projection = Projection()
+        with self._store.reading() as connection:
+            projection.extend(_events(connection, row.run_key, str(self._store)))
+        batches = pack.to_batches(projection)
+        if not _is_written(row.owner):
+            with self._store.writing() as db:
+                keep_packs(db, row.run_key, projection.run.n_events, batches)
+        return batches[name]
+
+    def _select(self, query: sa.Select[Any], run_ids: Sequence[str] | None) -> list[Any]:
+        with self._store.reading() as connection:
+            if run_ids is None:
+                return list(connection.execute(query))
+            ids = iter(run_ids)
+            rows: list[Any] = []
+            while group := list(islice(ids, _IDS_AT_ONCE)):
+                rows += connection.execute(query.where(runs.c.run_id.in_(group))).all()
+        return sorted(rows, key=lambda row: row.run_key)
+
+
+def _events(connection: sa.Connection, run_key: int, where: str) -> Iterator[Event]:
+    logs = dict(
+        connection.execute(sa.select(chunk_logs.c.seq, chunk_logs.c.data).where(chunk_logs.c.run_key == run_key))
+        .tuples()
+        .all()
+    )
+    groups = sa.select(journal.c.events).where(journal.c.run_key == run_key).order_by(journal.c.first_seq)
+    for text in connection.execute(groups).scalars():
+        yield from decode(text, logs, where=where)
+
+
+def _is_written(owner: str | None) -> bool:
+    return owner is not None and Owner.read(owner).is_alive()
+
+
+def _info(row: Any) -> RunInfo:
+    unfinished: RunStatus = "running" if _is_written(row["owner"]) else "interrupted"
+    return RunInfo(
+        run_id=row["run_id"],
+        started_at=None if row["started_at"] is None else datetime.fromisoformat(row["started_at"]),
+        status="finished" if row["stop_reason"] else unfinished,
+        stop_reason=row["stop_reason"],
+        agent_name=row["agent_name"],
+        model=row["model"],
+        provider=row["provider"],
+        protocol=row["protocol"],
+        parent_run_id=row["parent_run_id"],
+        title=row["title"],
+        n_steps=row["n_steps"],
+        n_events=row["n_events"],
+    )

@@ -1,0 +1,246 @@
+"""The tables of a lab, and the one connection through which a process reads and writes them.
+
+The journal is the truth. It holds one row a flush, with the events of that flush as a JSON array: a group of events
+costs one insert, and no column has to be kept in step with the text. `packs` holds what frames are read from, column
+by column; it is made from the journal and can be made again at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from agentlab.errors import NewerSchemaError, NotALabError, StoreError
+
+SCHEMA_VERSION = 1
+"""Of the tables; events carry a version of their own."""
+
+APPLICATION_ID = 0x61674C62
+"""What says, in the header of an SQLite file, that it is a lab: `agLb`."""
+
+_BUSY_TIMEOUT_S = 30.0
+_HEADER_BYTES = 100
+_Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+metadata = sa.MetaData()
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_key", _Key, primary_key=True, comment="A short name for joins; grows with each new run."),
+    sa.Column("run_id", sa.Text, nullable=False, unique=True),
+    sa.Column("started_at", sa.Text, comment="Wall time, UTC, ISO 8601 with microseconds."),
+    sa.Column("agent_name", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("provider", sa.Text),
+    sa.Column("protocol", sa.Text),
+    sa.Column("parent_run_id", sa.Text),
+    sa.Column("title", sa.Text, comment="The beginning of what the user asked."),
+    sa.Column("stop_reason", sa.Text, comment="NULL until the run has ended."),
+    sa.Column("owner", sa.Text, comment="The process that writes: pid, start, host. NULL when none does."),
+)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
+    sa.Column("first_seq", sa.Integer, primary_key=True),
+    sa.Column("n_events", sa.Integer, nullable=False),
+    sa.Column("last_step", sa.Integer, nullable=False, comment="Step of the last event."),
+    sa.Column("events", sa.Text, nullable=False, comment="JSON array, in order."),
+)
+
+chunk_logs = sa.Table(
+    "chunk_logs",
+    metadata,
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, comment="Of the `model_replied` event whose log this is."),
+    sa.Column("data", sa.LargeBinary, nullable=False, comment="Offsets int64, then kinds uint8, then sizes int32."),
+)
+
+packs = sa.Table(
+    "packs",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
+    sa.Column("layout", sa.Integer, nullable=False, comment="Version of the columns."),
+    sa.Column("n_events", sa.Integer, nullable=False, comment="How many events it was made from."),
+    sa.Column("data", sa.LargeBinary, nullable=False, comment="An Arrow record batch."),
+)
+
+_EVENTS_VIEW = """
+CREATE VIEW events AS
+SELECT runs.run_id,
+       json_extract(event.value, '$.step') AS step,
+       json_extract(event.value, '$.seq') AS seq,
+       json_extract(event.value, '$.t_ns') AS t_ns,
+       json_extract(event.value, '$.type') AS type,
+       event.value AS event
+FROM journal JOIN runs ON runs.run_key = journal.run_key, json_each(journal.events) AS event
+"""
+"""One row an event, for people who look into the file with other tools."""
+
+_inherited: list[Any] = []
+"""Connections that a forked process got from its parent: never used, and never closed, which would harm the parent."""
+
+
+class Store:
+    """A lab's file, or a lab in memory.
+
+    One connection serves all threads of the process, one at a time: a second SQLite connection from the same process
+    would gain nothing, and closing one drops the locks of the other.
+
+    Raises:
+        NotALabError: The file is something else.
+        NewerSchemaError: A later agentlab wrote it.
+        StoreError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.closed = False
+        self._connect()
+
+    def __str__(self) -> str:
+        return "the lab in memory" if self.path is None else f"the lab {self.path}"
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """The connection, for queries."""
+        self._make_sure_it_is_mine()
+        with self._lock, _telling(self), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The driver's own connection inside a transaction that other processes wait for."""
+        self._make_sure_it_is_mine()
+        with self._lock, _telling(self):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def delete(self, run_id: str) -> None:
+        """Remove all rows of a run."""
+        with self.writing() as db:
+            for table in (packs, chunk_logs, journal, runs):
+                which = "run_key IN (SELECT run_key FROM runs WHERE run_id = ?)"
+                db.execute(f"DELETE FROM {table.name} WHERE {which}", (run_id,))  # noqa: S608  # our own names
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if not self.closed and self._pid == os.getpid():
+            self._engine.dispose()
+        self.closed = True
+
+    def _make_sure_it_is_mine(self) -> None:
+        if self.closed:
+            raise StoreError(f"{self} is closed; open it again with `Lab(...)`")
+        if self._pid != os.getpid():
+            _inherited.append((self._engine, self._db))
+            self._connect()
+
+    def _connect(self) -> None:
+        if self.path is not None:
+            _refuse_other_files(self.path)
+        self._pid, self._lock = os.getpid(), RLock()
+        with _telling(self):
+            self._engine = _engine(self.path)
+            db = self._engine.raw_connection().driver_connection
+            assert isinstance(db, sqlite3.Connection)  # noqa: S101  # for the type checker
+            self._db = db
+            try:
+                self._prepare()
+            except BaseException:
+                self._engine.dispose()
+                raise
+
+    def _prepare(self) -> None:
+        if not self._version():
+            self._db.execute("BEGIN IMMEDIATE")
+            if not self._version():  # nobody else was quicker
+                self._make_tables()
+            self._db.execute("COMMIT")
+        if (found := self._version()) > SCHEMA_VERSION:
+            raise NewerSchemaError(str(self), found, SCHEMA_VERSION)
+        _use_wal(self._db)
+        self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _make_tables(self) -> None:
+        """All in one transaction, so that a file is either no lab yet or a whole one."""
+        for table in metadata.sorted_tables:
+            self._db.execute(str(sa.schema.CreateTable(table).compile(self._engine)))
+        self._db.execute(_EVENTS_VIEW)
+        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _engine(path: Path | None) -> sa.Engine:
+    return sa.create_engine(
+        sa.URL.create("sqlite", database=":memory:" if path is None else str(path)),
+        poolclass=StaticPool,
+        pool_reset_on_return=None,  # transactions are begun and ended here, by their names
+        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Readers and a writer at once. SQLite does not wait for others here, so we do."""
+    give_up_s = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > give_up_s:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Look at the header before SQLite does: opening a file may change it."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; a lab is a file, such as {path / 'lab.db'}")
+    if not path.parent.is_dir():
+        raise StoreError(f"there is no folder {path.parent}; make it first, or name another one")
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be read: {exc.strerror}") from exc
+    if not header:
+        return
+    if not header.startswith(b"SQLite format 3\0") or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise NotALabError(f"{path} is no lab, and is left as it is; name a new file, or one that `Lab` has made")
+    if (found := int.from_bytes(header[60:64], "big")) > SCHEMA_VERSION:
+        raise NewerSchemaError(str(path), found, SCHEMA_VERSION)
+
+
+@contextmanager
+def _telling(store: Store) -> Iterator[None]:
+    """Errors of the database, in our words."""
+    try:
+        yield
+    except (sqlite3.Error, sa.exc.DBAPIError) as exc:
+        cause = exc.orig if isinstance(exc, sa.exc.DBAPIError) else exc
+        hint = "; another process has held it for long" if "locked" in str(cause) else ""
+        raise StoreError(f"{store} cannot be used: {cause}{hint}") from exc
