@@ -6,6 +6,7 @@ Each message is written once: a conversation of n steps sends its first message 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,8 @@ from agentlab.messages.message import Message
 from agentlab.models.base import ModelRequest
 from agentlab.trace.events import ToolSpec
 
-_KEPT_BYTES = 16 * 2**20
+KEPT_BYTES = 16 * 2**20
+"""How much memory written messages may take."""
 _OVERHEAD_BYTES = 2000
 """About what a kept message costs besides its JSON."""
 
@@ -32,7 +34,7 @@ class RequestWriter:
         max_tokens_field: str = "max_tokens",
         reasoning: bool = False,
         extra_body: Mapping[str, Any] | None = None,
-        kept_bytes: int = _KEPT_BYTES,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         """Take what all requests share.
 
@@ -49,6 +51,7 @@ class RequestWriter:
         self._extra_body = dict(extra_body or {})
         self._kept: dict[int, tuple[object, bytes]] = {}
         self._room_bytes = kept_bytes
+        self._keeping = threading.Lock()
 
     def body(self, request: ModelRequest, extra: Mapping[str, Any] | None = None) -> bytes:
         """The request as JSON; `extra` are fields for this one."""
@@ -89,11 +92,14 @@ class RequestWriter:
         if kept is not None:
             return kept[1]
         text = _entries(self._chat_form(value))
-        self._kept[id(value)] = (value, text)
-        self._room_bytes -= _OVERHEAD_BYTES + len(text)
-        while self._room_bytes < 0 and len(self._kept) > 1:
-            _, oldest = self._kept.pop(next(iter(self._kept)))
-            self._room_bytes += _OVERHEAD_BYTES + len(oldest)
+        with self._keeping:
+            if id(value) in self._kept:  # another thread was quicker
+                return text
+            self._kept[id(value)] = (value, text)
+            self._room_bytes -= _OVERHEAD_BYTES + len(text)
+            while self._room_bytes < 0 and self._kept:
+                _, oldest = self._kept.pop(next(iter(self._kept)))
+                self._room_bytes += _OVERHEAD_BYTES + len(oldest)
         return text
 
     def _chat_form(self, value: Message | ToolSpec) -> list[dict[str, Any]]:

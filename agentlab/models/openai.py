@@ -25,7 +25,7 @@ from agentlab.models._errors import Failures
 from agentlab.models._pump import Pump
 from agentlab.models._reply_reader import CONNECTION_ERRORS, ReplyReader
 from agentlab.models._retry import backoff_s
-from agentlab.models._wire import RequestWriter
+from agentlab.models._wire import KEPT_BYTES, RequestWriter
 from agentlab.models.base import CallRecord, ModelRequest
 from agentlab.models.tool_schema import SchemaTools
 from agentlab.trace.chunks import PAYLOAD, Chunk, ChunkKind
@@ -89,6 +89,7 @@ class OpenAIModel:
             max_tokens_field="max_completion_tokens" if self._endpoint.is_openai else "max_tokens",
             reasoning=send_reasoning,
             extra_body=extra_body,
+            kept_bytes=KEPT_BYTES if self._schema is None else 0,  # a schema's messages are made anew for each call
         )
 
     @property
