@@ -85,7 +85,6 @@ class Endpoint:
             cast_to=httpx2.Response,
             stream=True,
             stream_cls=openai.AsyncStream[Any],
-            options={"security": {"bearer_auth": True}},
         )
         return cast("httpx2.Response", response)
 

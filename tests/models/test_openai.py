@@ -19,6 +19,7 @@ from agentlab.trace.chunks import ChunkKind
 from tests.models.calling import SEARCH, asking, chunks_of, message, reply_of
 from tests.models.sse_server import (
     DONE,
+    Burst,
     Reply,
     Silence,
     SSEServer,
@@ -232,7 +233,7 @@ class TestArrival:
         assert rest[-1].t_ns <= record.close_ns
 
     async def test_events_that_came_together_have_one_time(self) -> None:
-        together = b"".join(sse(delta(content=c)) for c in "abcdef")
+        together = Burst(tuple(sse(delta(content=c)) for c in "abcdef"))
         async with SSEServer() as server:
             server.play(stream(together, finish()))
 

@@ -25,7 +25,7 @@ from agentlab.errors import (
 from agentlab.models._retry import retry_after_s
 from agentlab.models.base import CallRecord
 from agentlab.models.openai import OpenAIModel
-from tests.models.calling import chunks_and_error, chunks_of, reply_of
+from tests.models.calling import SEARCH, asking, chunks_and_error, chunks_of, reply_of
 from tests.models.sse_server import (
     HangUp,
     Reply,
@@ -384,6 +384,9 @@ class TestRetries:
 
                 assert world.monotonic_ns() == waited_s * 1e9
 
+    def test_a_date_that_has_passed_asks_for_no_wait(self) -> None:
+        assert retry_after_s({"retry-after": "Fri, 02 Jan 1970 03:00:00 GMT"}) == 0
+
     @pytest.mark.parametrize("nonsense", ["soon", "-1", "nan", "inf", ""])
     def test_a_wait_that_is_none_is_overlooked(self, nonsense: str) -> None:
         assert retry_after_s({"retry-after": nonsense, "retry-after-ms": nonsense}) is None
@@ -435,6 +438,14 @@ class TestRetries:
 
             assert len(server.requests) == 1
         assert not caught.value.retryable
+
+    async def test_a_call_that_was_cut_before_it_could_be_read_is_not_tried_again(self) -> None:
+        async with SSEServer() as server:
+            server.play(stream(delta(content='{"na'), HangUp(), done=False), say("never asked for"))
+            with pytest.raises(ConnectionLostError, match="not tried again"):
+                await chunks_of(model_at(server, max_retries=2, tool_mode="schema"), asking(tools=(SEARCH,)))
+
+            assert len(server.requests) == 1
 
     async def test_the_record_is_that_of_the_last_try(self) -> None:
         async with SSEServer() as server:

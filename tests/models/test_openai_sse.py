@@ -58,6 +58,8 @@ def test_a_stream_cut_at_any_bytes_gives_the_same_events(
         pytest.param(b"id: 7\nretry: 3\ndata: a\n\n", [("", b"a")], id="fields of no interest"),
         pytest.param(b"data: a\ndata: b\n\n", [("", b"a\nb")], id="data on two lines"),
         pytest.param(b"event: error\ndata: {}\n\n", [("error", b"{}")], id="named event"),
+        pytest.param(b"event: error\r\ndata: {}\r\n\r\n", [("error", b"{}")], id="CR and LF"),
+        pytest.param(b"event: error\rdata: {}\r\r", [("error", b"{}")], id="CR alone"),
         pytest.param(b"error: {}\n\n", [("error", b"{}")], id="a field called error"),
         pytest.param(b": ping\n\n", [(COMMENT, b"ping")], id="comment"),
         pytest.param(b": ping\ndata: a\n\n", [(COMMENT, b"ping"), ("", b"a")], id="comment before data"),
