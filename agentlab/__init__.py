@@ -7,8 +7,8 @@ The names below are what notebooks use. Those that need heavy libraries load the
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import importlib as _importlib
+import typing as _typing
 
 from agentlab.agent.agent import Agent
 from agentlab.agent.heartbeat import OnRequest
@@ -23,7 +23,7 @@ from agentlab.models.scripted import ScriptedModel, call, cut, fail, say, think
 from agentlab.trace.trace import Trace
 from agentlab.version import __version__
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from agentlab.analysis.frames import chunks_df, messages_df, runs_df, steps_df, tool_calls_df
     from agentlab.analysis.plots import waterfall
     from agentlab.lab.lab import Lab
@@ -78,7 +78,7 @@ _HEAVY = {
 def __getattr__(name: str) -> object:
     if name not in _HEAVY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HEAVY[name]), name)
+    return getattr(_importlib.import_module(_HEAVY[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -37,6 +37,7 @@ ROWS = (
     ("widgets", "serve"),
     ("compat",),
     ("terminal",),  # what the commands show
+    ("demo",),
     ("cli",),
 )
 """The rooms, the lowest first. A room may import itself and the rows below; neighbours in a row may not meet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -61,6 +62,14 @@ def waterfall(run: Source, ax: Axes | None = None, *, since: Since | None = None
     ax.set_title(_title(trace), loc="left", pad=26, fontsize=11, color=_INK, parse_math=False)
     _explain(ax)
     return ax
+
+
+def save_picture(ax: Axes, path: Path, *, dpi: int = 120) -> None:
+    """Write the figure of this plot to a file, its kind by the ending, and let the figure go."""
+    figure = ax.get_figure(root=True)
+    if figure is not None:
+        figure.savefig(path, dpi=dpi)
+        plt.close(figure)
 
 
 def _draw_bars(ax: Axes, bars: Sequence[Bar]) -> None:

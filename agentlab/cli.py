@@ -1,0 +1,73 @@
+"""The command line: `agentlab demo`, and what comes with the other rooms."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from agentlab.errors import AgentLabError
+from agentlab.models.base import ChatModel
+from agentlab.version import __version__
+
+app = typer.Typer(
+    help="A lab bench for LLM agents.", no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False
+)
+
+
+class DemoModel(StrEnum):
+    """Who answers in the demonstration."""
+
+    local = "local"
+    scripted = "scripted"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"agentlab {__version__}")  # noqa: T201  # what the option is for
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
+    ] = False,
+) -> None:
+    """A lab bench for LLM agents."""
+
+
+@app.command()
+def demo(
+    model: Annotated[
+        DemoModel, typer.Option(help="A real model on this machine, or a script of one.")
+    ] = DemoModel.local,
+    folder: Annotated[Path, typer.Option(help="Where trace, frames and picture go.")] = Path("demo"),
+    task: Annotated[str | None, typer.Option(help="Another question about the weather file.")] = None,
+) -> None:
+    """Run an agent with three tools and a memory, live; then show its steps, first tokens and tokens."""
+    from agentlab.demo.show import run_demo
+    from agentlab.demo.task import TASK
+
+    console = Console()
+    try:
+        run = run_demo(_demo_model(model), folder, console, task=task or TASK)
+    except AgentLabError as exc:
+        console.print(str(exc), style="red", markup=False)
+        raise typer.Exit(2) from exc
+    if run.error is not None:
+        raise typer.Exit(1)
+
+
+def _demo_model(chosen: DemoModel) -> ChatModel:
+    from agentlab.demo.task import embedded_model, scripted_model
+
+    return scripted_model() if chosen is DemoModel.scripted else embedded_model()
+
+
+def main() -> None:
+    """Entry point of the `agentlab` command."""
+    app()
