@@ -232,6 +232,12 @@ def test_every_message_of_a_step_keeps_the_batch_item_id():
     assert [x.batch_item_id for x in messages] == ["batch_item-1"] * 3
 
 
+def test_an_empty_step_id_is_none():
+    (_, answered) = parallel("a", "m", [{"name": "f", "id": "1"}], [{"status": "success"}], ["r"], "UTC", step_id="")
+
+    assert answered.step_id is None
+
+
 @instead_of(parallel, "two ids which differ only after the 29th character become equal in the chat form")
 def test_distinct_ids_stay_distinct():
     ids = ["toolu_0123456789ABCDEFGHIJKLMNOP", "toolu_0123456789ABCDEFGHIJKLMNOQ"]

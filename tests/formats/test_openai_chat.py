@@ -74,12 +74,14 @@ def test_each_return_goes_out_under_its_own_call_id():
 
 def test_returns_and_calls_written_as_parts_go_out_too():
     calling = Message(role="assistant", content=(ToolCallPart(id="1", name="f", input={"a": 1}),))
+    twice = calling.model_copy(update={"tool_calls": (m.tool_call("f", {"a": 1}, call_id="1"),)})
     returning = Message(role="tool", content=(ToolReturnPart(tool_call_id="1", content="r", is_error=False),))
 
     asked, answered = to_openai([calling, returning])
 
     assert asked["tool_calls"] == [{"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}]
     assert answered == {"role": "tool", "content": "r", "tool_call_id": "1"}
+    assert len(message_to_openai(twice)[0]["tool_calls"]) == 1
 
 
 def test_call_ids_stay_whole_and_distinct():
@@ -104,8 +106,13 @@ def test_reasoning_goes_out_beside_the_content_and_can_be_left_out():
 
 
 def test_several_thoughts_are_all_kept_and_one_beside_a_call_as_well():
-    two = [ReasoningPart(is_native=True, reasoning=t) for t in ("first", "second")]
+    two = [ReasoningPart(is_native=True, reasoning=t, signature="sig") for t in ("first", "second")]
+    redacted = [RedactedReasoningPart(data=d) for d in ("ENC1", "ENC2")]
 
+    (entry,) = message_to_openai(m.assistant_message([*two, *redacted], [RM]))
+    assert entry["redacted_reasoning_content"] == ["ENC1", "ENC2"]
+    assert "reasoning_content_signature" not in entry
+    assert [p.data for p in from_openai([entry])[0].content if p.type == "redacted_reasoning"] == ["ENC1", "ENC2"]
     assert message_to_openai(m.assistant_message(two, [RM]))[0]["reasoning_content"] == "first\n\nsecond"
     assert message_to_openai(m.assistant_message(two[:1], [RM]))[0]["reasoning_content"] == "first"
 
@@ -167,7 +174,9 @@ def test_calls_that_need_no_approval_and_those_that_do_make_one_reply():
 
     assert [c["id"] for c in entry["tool_calls"]] == ["2", "1"]
     assert entry["reasoning_content"] == "one\n\ntwo"
+    assert "reasoning_content_signature" not in entry  # it proves the first thought alone
     assert [p["type"] for p in entry["content"]] == ["text", "image_url"]
+    assert len(to_openai([free, request, m.approval_request([m.tool_call("rm", call_id="3")])])) == 2
     assert (free.model_dump(), request.model_dump()) == before
 
 
@@ -225,6 +234,17 @@ def test_a_return_learns_its_name_and_status():
     returned = from_openai(chat)[1]
 
     assert (returned.name, returned.tool_returns[0].status) == ("rm", "error")
+
+
+def test_a_return_may_hold_a_picture():
+    chat = [
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "image_url", "image_url": {"url": "https://x/y"}}]}
+    ]
+
+    (message,) = from_openai(chat)
+
+    assert message.content[0].source.url == "https://x/y"
+    assert to_openai([message]) == chat
 
 
 @pytest.mark.parametrize(

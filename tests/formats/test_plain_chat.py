@@ -30,6 +30,8 @@ def test_spoken_text_is_plain_and_what_was_thought_is_reasoning():
         {"role": "assistant", "content": "Hello!", "reasoning_content": "thinking"},
     ]
     assert to_plain_chat(history, thoughts=False)[2] == {"role": "assistant", "content": "Hello!"}
+    named = history[2].model_copy(update={"name": "sam"})
+    assert to_plain_chat([named], thoughts=False) == [{"role": "assistant", "content": "Hello!", "name": "sam"}]
 
 
 def test_other_calls_beside_spoken_text_keep_their_returns():
