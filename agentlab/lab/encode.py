@@ -21,17 +21,13 @@ _LOG_COLUMNS = {"chunks": {"offsets", "kinds", "sizes"}}
 
 
 def encode(events: list[Event], redactor: Redactor) -> tuple[list[Event], str]:
-    """The events without secrets, and a JSON array of them."""
-    lines = [_to_json(event) for event in events]
-    text = _array(lines)
-    if not redactor.suspects(text):
-        return events, text
-    clean = [redactor.json(line) if redactor.suspects(line.decode()) else line for line in lines]
-    kept = [
-        event if line is before else _restored(line, event)
-        for event, line, before in zip(events, clean, lines, strict=True)
-    ]
-    return kept, _array(clean)
+    """The events as they are kept, without secrets, and a JSON array of them."""
+    encoded = [_to_json(event) for event in events]
+    text = _array(line for _, line in encoded)
+    if redactor.suspects(text):
+        encoded = [_redacted(event, line, redactor) for event, line in encoded]
+        text = _array(line for _, line in encoded)
+    return [event for event, _ in encoded], text
 
 
 def decode(text: str, logs: Mapping[int, bytes], *, where: str) -> Iterator[Event]:
@@ -75,13 +71,21 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _to_json(event: Event) -> bytes:
+def _to_json(event: Event) -> tuple[Event, bytes]:
     serializer = type(event).__pydantic_serializer__
     exclude: Any = _LOG_COLUMNS if type(event) is ModelReplied else None
     try:
-        return serializer.to_json(event, exclude_none=True, exclude=exclude, fallback=repr)
+        return event, serializer.to_json(event, exclude_none=True, exclude=exclude, fallback=repr)
     except PydanticSerializationError:  # half of a surrogate pair, as some file names have
-        return orjson.dumps(_mended(event.model_dump(exclude_none=True, exclude=exclude)), default=repr)
+        line = orjson.dumps(_mended(event.model_dump(exclude_none=True, exclude=exclude)), default=repr)
+        return _restored(line, event), line
+
+
+def _redacted(event: Event, line: bytes, redactor: Redactor) -> tuple[Event, bytes]:
+    if not redactor.suspects(line.decode()):
+        return event, line
+    clean = redactor.json(line)
+    return _restored(clean, event), clean
 
 
 def _mended(value: object) -> object:
