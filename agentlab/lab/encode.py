@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError
 from agentlab.lab.redact import Redactor
 from agentlab.trace.chunks import ChunkLog
 from agentlab.trace.events import EVENT, Event, ModelReplied
-from agentlab.trace.trace import read_event
+from agentlab.trace.reading import read_event
 
 _OFFSET_BYTES, _ROW_BYTES = 8, 13
 _LOG_COLUMNS = {"chunks": {"offsets", "kinds", "sizes"}}

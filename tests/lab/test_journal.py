@@ -213,15 +213,14 @@ def test_a_run_is_running_while_its_process_lives(tmp_path: Path) -> None:
 
 
 def _write_many(path: Path, name: str, start: Any) -> None:
+    start.wait()
     with Lab(path) as lab:
-        start.wait()
         for n in range(10):
             write(lab, trace_of(4, f"run-{name}-{n}"), flush_every=1)
 
 
-def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_processes_that_make_and_write_a_lab_at_once_lose_nothing(tmp_path: Path) -> None:
     path, context = tmp_path / "lab.db", multiprocessing.get_context("spawn")
-    Lab(path).close()
     start = context.Event()
     children = [context.Process(target=_write_many, args=(path, name, start)) for name in "ab"]
     for child in children:

@@ -108,7 +108,7 @@ def test_a_deleted_run_is_gone_and_its_neighbour_stays() -> None:
 def test_to_delete_takes_a_whole_id() -> None:
     lab = lab_with("run-abc")
 
-    with pytest.raises(InputError, match="there is no run 'run-a' in .*; to delete one, give its whole id"):
+    with pytest.raises(InputError, match=r"there is no run 'run-a' in .*; to delete one, give its whole id"):
         lab.delete("run-a")
 
 

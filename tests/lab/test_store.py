@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import sqlite3
 import subprocess
@@ -174,27 +173,6 @@ def test_threads_share_a_lab(tmp_path: Path) -> None:
 
     assert len(lab) == 8
     assert {len(lab.trace(f"run-{n}")) for n in range(8)} == {len(trace_of(3))}
-
-
-def _open_many(path: Path, start: threading.Event) -> None:
-    start.wait()
-    with Lab(path) as lab:
-        record(lab, run_id=f"run-{os.getpid()}")
-
-
-def test_several_processes_may_make_the_same_lab_at_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    start = context.Event()
-    children = [context.Process(target=_open_many, args=(tmp_path / "lab.db", start)) for _ in range(3)]
-    for child in children:
-        child.start()
-
-    start.set()
-    for child in children:
-        child.join()
-
-    assert [child.exitcode for child in children] == [0, 0, 0]
-    assert len(Lab(tmp_path / "lab.db")) == 3
 
 
 FORK = """
