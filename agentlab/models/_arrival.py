@@ -25,9 +25,13 @@ class ArrivalStamps:
 
     def stamp(self) -> int:
         """The time of the read that brought what is being handled."""
+        return self.renew() if self._t_ns is None else self._t_ns
+
+    def renew(self) -> int:
+        """A read of the socket has just returned; its time."""
         if self._t_ns is None:
-            self._t_ns = self._now()
             self._loop.call_soon(self._forget)
+        self._t_ns = self._now()
         return self._t_ns
 
     def _forget(self) -> None:
@@ -68,10 +72,29 @@ class CallMarks:
             self._record.headers_ns = self._record.marks_ns[mark] = self._stamps.stamp()
         elif mark is not None:
             self._record.marks_ns[mark] = clock.monotonic_ns()
+            if mark in ("connect_finished", "tls_finished"):
+                _stamp_reads(info["return_value"])
+
+    def read_returned(self) -> None:
+        """Bytes have come, and nobody has looked into them yet."""
+        self._stamps.renew()
 
 
 CALL_MARKS: ContextVar[CallMarks] = ContextVar("agentlab_call_marks")
 """Those of the try that the current task makes: the HTTP client has no other way to tell its calls apart."""
+
+
+def _stamp_reads(stream: Any) -> None:
+    """Have every read of a connection stamped before its bytes are parsed, which takes longer than the reading."""
+    read = stream.read
+
+    async def stamped(max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # it is passed on
+        data: bytes = await read(max_bytes, timeout)
+        if (marks := CALL_MARKS.get(None)) is not None:
+            marks.read_returned()
+        return data
+
+    stream.read = stamped
 
 
 async def mark_request(request: Any) -> None:

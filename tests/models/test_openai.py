@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+import agentlab
 from agentlab.errors import InputError
+from agentlab.models._arrival import CallMarks
 from agentlab.models.base import CallRecord, ModelParams, ModelRequest
 from agentlab.models.openai import OpenAIModel
 from agentlab.models.tool_schema import SchemaTools
@@ -240,6 +242,25 @@ class TestArrival:
             *letters, _ = await chunks_of(model_at(server))
 
         assert len({chunk.t_ns for chunk in letters}) == 1
+
+    async def test_the_time_that_parsing_takes_does_not_make_an_arrival_late(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        traced = CallMarks.on_trace
+
+        async def after_slow_parsing(self: CallMarks, event: str, info: dict[str, Any]) -> None:
+            if event.endswith("receive_response_headers.complete"):
+                world._now_ns += 10**9
+            await traced(self, event, info)
+
+        monkeypatch.setattr(CallMarks, "on_trace", after_slow_parsing)
+        async with SSEServer() as server:
+            server.play(stream(delta(content="a"), finish(), early_headers=False))
+            record = CallRecord()
+            with agentlab.frozen() as world:
+                first, *_ = await chunks_of(model_at(server), record=record)
+
+        assert (record.request_ns, record.headers_ns, first.t_ns) == (0, 0, 0)
 
     async def test_the_record_gets_the_transports_instants_in_order(self) -> None:
         async with SSEServer() as server:
