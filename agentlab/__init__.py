@@ -11,9 +11,39 @@ import importlib as _importlib
 import typing as _typing
 
 from agentlab.agent.agent import Agent
-from agentlab.agent.heartbeat import OnRequest
+from agentlab.agent.approval import ApprovalRule, Decision, Scope
+from agentlab.agent.approval_policy import ApprovalPolicy, approval
+from agentlab.agent.approvers import Ask, Callback, Judge, Script, Terminal
+from agentlab.agent.compaction import DropOldest, NoCompaction, Summarize
+from agentlab.agent.differences import AgentDiffersWarning
+from agentlab.agent.heartbeat import HeartbeatPolicy
+from agentlab.agent.heartbeats import (
+    Always,
+    Budget,
+    ContextPressure,
+    Never,
+    NoProgress,
+    OnFailure,
+    OnRequest,
+    Probability,
+    Timer,
+    UntilTool,
+)
+from agentlab.agent.limits import Limits, Price, Retries
 from agentlab.agent.memory import Memory
 from agentlab.agent.run import Run
+from agentlab.agent.tool_rule_kinds import (
+    ChildTools,
+    Conditional,
+    ContinueLoop,
+    ExitLoop,
+    MaxCount,
+    ParentLast,
+    RequiredBeforeExit,
+    RequiresApproval,
+    RunFirst,
+)
+from agentlab.agent.tool_rules import ToolRules
 from agentlab.agent.tools import Tool, tool
 from agentlab.clock import frozen
 from agentlab.errors import AgentLabError, ToolError
@@ -32,20 +62,57 @@ if _typing.TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "AgentDiffersWarning",
     "AgentLabError",
+    "Always",
+    "ApprovalPolicy",
+    "ApprovalRule",
+    "Ask",
+    "Budget",
+    "Callback",
+    "ChildTools",
+    "Conditional",
+    "ContextPressure",
+    "ContinueLoop",
+    "Decision",
+    "DropOldest",
+    "ExitLoop",
+    "HeartbeatPolicy",
+    "Judge",
     "Lab",
+    "Limits",
     "LocalModel",
+    "MaxCount",
     "Memory",
     "Message",
     "ModelParams",
+    "Never",
+    "NoCompaction",
+    "NoProgress",
+    "OnFailure",
     "OnRequest",
     "OpenAIModel",
+    "ParentLast",
+    "Price",
+    "Probability",
+    "RequiredBeforeExit",
+    "RequiresApproval",
+    "Retries",
     "Run",
+    "RunFirst",
+    "Scope",
+    "Script",
     "ScriptedModel",
+    "Summarize",
+    "Terminal",
+    "Timer",
     "Tool",
     "ToolError",
+    "ToolRules",
     "Trace",
+    "UntilTool",
     "__version__",
+    "approval",
     "call",
     "chunks_df",
     "cut",

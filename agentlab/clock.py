@@ -16,12 +16,14 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
+
+_T = TypeVar("_T")
 
 
 class Clock(Protocol):
@@ -186,6 +188,34 @@ def monotonic_ns() -> int:
 async def sleep(seconds: float) -> None:
     """Wait [s] on the clock in force: virtual time jumps."""
     await _clock.get(_SYSTEM_CLOCK).sleep(seconds)
+
+
+async def within(work: Awaitable[_T], limit_s: float | None) -> _T:
+    """The result of the work, when it comes in time on the clock in force. Late work is cancelled.
+
+    Args:
+        work: What to wait for.
+        limit_s: How long [s]; None: as long as it takes.
+
+    Raises:
+        LimitPassed: The time is over. An error of the work's own is never mistaken for it.
+    """
+    if limit_s is None:
+        return await work
+    task, limit = asyncio.ensure_future(work), asyncio.ensure_future(sleep(limit_s))
+    try:
+        await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise LimitPassed(limit_s)
+        return task.result()
+    finally:
+        task.cancel()
+        limit.cancel()
+        await asyncio.gather(task, limit, return_exceptions=True)
+
+
+class LimitPassed(Exception):  # noqa: N818  # a signal for the caller, who knows what it means
+    """The time given to some work is over."""
 
 
 def held() -> AbstractContextManager[None]:

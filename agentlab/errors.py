@@ -17,8 +17,10 @@
     ├── ToolError (RuntimeError)         shown to the model as a failed tool return; the run goes on
     │   ├── ToolArgumentError            arguments are no JSON or break the schema
     │   ├── UnknownToolError             no tool has that name
+    │   ├── ToolRuleError                a rule does not allow the tool now
     │   └── ToolTimeoutError             the tool's time limit passed
     ├── RunError (RuntimeError)          a run was used in a way its state does not allow
+    │   └── ApprovalError                a decision that answers nothing, or contradicts an earlier one
     └── StoreError (RuntimeError)        a lab or a trace file cannot be used
         ├── NotALabError                 the file is something else
         └── NewerSchemaError             written by a later agentlab
@@ -157,6 +159,18 @@ class UnknownToolError(ToolError):
         return f"there is no tool `{self.tool}`; available: {', '.join(self.available) or 'none'}"
 
 
+class ToolRuleError(ToolError):
+    """A tool rule does not allow the call now. Shown to the model."""
+
+    def __init__(self, tool: str, allowed: tuple[str, ...], because: tuple[str, ...]) -> None:
+        super().__init__(tool, allowed, because)
+        self.tool, self.allowed, self.because = tool, allowed, because
+
+    def __str__(self) -> str:
+        rules = f" {' '.join(self.because)}" if self.because else ""
+        return f"`{self.tool}` may not be called now; allowed: {', '.join(self.allowed) or 'none'}.{rules}"
+
+
 class ToolTimeoutError(ToolError):
     """A tool's time limit passed. Shown to the model."""
 
@@ -170,6 +184,10 @@ class ToolTimeoutError(ToolError):
 
 class RunError(AgentLabError, RuntimeError):
     """A run was used in a way its state does not allow."""
+
+
+class ApprovalError(RunError):
+    """A decision that answers no waiting call, or contradicts one that was taken before. Nothing was changed."""
 
 
 class StoreError(AgentLabError, RuntimeError):

@@ -16,6 +16,7 @@ SAMPLES: dict[type[AgentLabError], AgentLabError] = {
     errors.TimezoneError: errors.TimezoneError("Mars/Olympus"),
     errors.ToolArgumentError: errors.ToolArgumentError("search", "`limit` is '3'; it takes an int"),
     errors.UnknownToolError: errors.UnknownToolError("serch", ("search", "send_message")),
+    errors.ToolRuleError: errors.ToolRuleError("pay", ("look",), ("Call `look` first.",)),
     errors.ToolTimeoutError: errors.ToolTimeoutError("search", 2.5),
     errors.NewerSchemaError: errors.NewerSchemaError("runs.db", 9, 1),
 }

@@ -55,8 +55,8 @@ STORE_AND_FRAMES = {"pandas", "matplotlib", "pyarrow", "sqlalchemy"}
 """What only `lab/` and `analysis/` import at the top of a module; others do it in the function that needs it."""
 
 FLOOR = {
-    *("pydantic", "openai", "orjson", "docstring-parser", "jsonschema", "sqlalchemy", "opentelemetry-api", "pandas"),
-    *("pyarrow", "matplotlib", "ipywidgets", "anywidget", "tqdm", "rich", "typer"),
+    *("pydantic", "pyyaml", "openai", "orjson", "docstring-parser", "jsonschema", "sqlalchemy", "opentelemetry-api"),
+    *("pandas", "pyarrow", "matplotlib", "ipywidgets", "anywidget", "tqdm", "rich", "typer"),
 }
 EXTRAS = {"local", "serve", "telemetry", "stats", "cost", "scale", "postgres", "notebook", "test"}
 

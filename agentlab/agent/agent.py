@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 from agentlab import clock
-from agentlab.agent.conversation import Conversation
-from agentlab.agent.heartbeat import HeartbeatPolicy, OnRequest
-from agentlab.agent.loop import Loop
+from agentlab.agent.approval_policy import ApprovalPolicy, policy_in_force
+from agentlab.agent.compaction import Compaction, NoCompaction
+from agentlab.agent.differences import AgentDiffersWarning, differences_between
+from agentlab.agent.grants import Grants
+from agentlab.agent.heartbeat import HeartbeatPolicy
+from agentlab.agent.heartbeats import OnRequest
+from agentlab.agent.limits import Limits, Retries
 from agentlab.agent.memory import Memory
 from agentlab.agent.protocol import Memgpt, Native, TalkProtocol
 from agentlab.agent.run import Run
 from agentlab.agent.settings import AgentSettings, collect_tools
+from agentlab.agent.state import RunState
+from agentlab.agent.tool_rule_kinds import Rule
+from agentlab.agent.tool_rules import ToolRules
 from agentlab.agent.tools import Tool
-from agentlab.errors import ConversationError, InputError
+from agentlab.agent.yaml_settings import settings_from_yaml, settings_to_yaml
+from agentlab.errors import ConversationError, InputError, RunError
 from agentlab.messages import builders, envelopes
 from agentlab.messages import history as conversations
 from agentlab.messages.message import Message
 from agentlab.models.base import ChatModel, ModelParams
-from agentlab.trace.events import RunStarted
+from agentlab.trace.events import RunResumed, RunStarted
 from agentlab.trace.journal import Journal
 from agentlab.trace.recorder import Recorder
 from agentlab.trace.trace import Trace
@@ -33,7 +42,7 @@ class RunStore(Protocol):
     """Something that keeps runs; a lab is one."""
 
     def journal(self, run_id: str) -> Journal:
-        """A journal for one new run."""
+        """A journal for a run, new or taken up again."""
         ...
 
 
@@ -49,7 +58,13 @@ class Agent:
             `send_message` speaks to the user, `request_heartbeat` asks for another step).
         inner_thoughts: In `memgpt`: every tool gets a first argument in which the model thinks.
         heartbeat: Decides after each step whether there is another one.
+        rules: Which tools may be called when, and what ends the run.
+        approval: Which calls run and who says so; None: all run, but for those that a rule sends to a person.
         max_steps: The most steps of one run.
+        limits: The most tokens, seconds and dollars of one run.
+        retries: How often faults of the model are forgiven.
+        compaction: What is done when the conversation is longer than the model's window.
+        context_window_tokens: What the model can read at once; None: what the model says of itself, if it does.
         params: Sampling settings, such as `{"temperature": 0}`.
         parallel_tool_calls: Whether the model may ask for several calls in one reply.
         timezone: IANA name of the zone of the times that the model reads.
@@ -70,7 +85,13 @@ class Agent:
         protocol: Literal["native", "memgpt"] = "native",
         inner_thoughts: bool = False,
         heartbeat: HeartbeatPolicy | None = None,
+        rules: ToolRules | Sequence[Rule] = (),
+        approval: ApprovalPolicy | None = None,
         max_steps: int = 50,
+        limits: Limits | None = None,
+        retries: Retries | None = None,
+        compaction: Compaction | None = None,
+        context_window_tokens: int | None = None,
         params: ModelParams | Mapping[str, Any] | None = None,
         parallel_tool_calls: bool | None = None,
         timezone: str = "UTC",
@@ -82,21 +103,31 @@ class Agent:
         envelopes.time_text(clock.now(), timezone)  # an unknown zone is told here, not in the middle of a run
         talk = _protocol(protocol, inner_thoughts=inner_thoughts)
         blocks = Memory(memory) if isinstance(memory, Mapping) else memory
-        offered = collect_tools(tools, blocks, talk)
+        found = collect_tools(tools, blocks, talk)
+        ruled = rules if isinstance(rules, ToolRules) else ToolRules(*rules)
+        ruled.check({name: tool.spec.parameters["properties"] for name, tool in found.items()})
+        self.grants = Grants()
+        """What approvers have allowed for good."""
         self._settings = AgentSettings(
             name=name,
             model=model,
             system=talk.default_system() if system is None else system,
-            tools=offered,
-            offered=tuple(talk.offer(tool) for tool in offered.values()),
+            tools=found,
+            offered={name: talk.offer(tool, terminal=ruled.ends(name)) for name, tool in found.items()},
             memory=blocks,
             protocol=talk,
             heartbeat=heartbeat or OnRequest(),
+            rules=ruled,
+            approval=approval,
+            limits=limits or Limits(),
+            retries=retries or Retries(),
+            compaction=compaction or NoCompaction(),
             params=params if isinstance(params, ModelParams) else ModelParams(**(params or {})),
             max_steps=max_steps,
             timezone=timezone,
             tool_return_limit_chars=tool_return_limit_chars,
-            parallel_tool_calls=protocol == "native" if parallel_tool_calls is None else parallel_tool_calls,
+            parallel_tool_calls=_parallel(parallel_tool_calls, protocol, ruled),
+            context_window_tokens=context_window_tokens or getattr(model, "context_window_tokens", None),
         )
 
     @property
@@ -141,9 +172,8 @@ class Agent:
         settings, run_id = self._settings, clock.new_run_id()
         messages, earlier = self._input_messages(input), _messages_of(history)
         _refuse_broken(earlier)
-        recorder = Recorder(run_id, Trace(live=True), lab.journal(run_id) if lab is not None else None)
-        conversation = Conversation(settings, recorder)
-        recorder.emit(
+        state = self._state(Recorder(run_id, Trace(live=True), lab.journal(run_id) if lab is not None else None))
+        state.recorder.emit(
             RunStarted,
             started_at=clock.now(),
             clock=clock.clock().kind,
@@ -153,13 +183,71 @@ class Agent:
             provider=settings.model.provider,
             protocol=settings.protocol.name,
             settings=settings.as_data(),
-            tools=settings.offered,
+            tools=tuple(settings.offered.values()),
             parent_run_id=_run_id_of(history),
             tags=dict(tags or {}),
         )
-        conversation.begin(earlier, messages)
-        recorder.flush()
-        return Run(recorder, Loop(settings, conversation, recorder).run)
+        state.conversation.begin(earlier, messages)
+        state.recorder.flush()
+        return Run(state)
+
+    def resume(self, paused: Run | Trace, *, lab: RunStore | None = None) -> Run:
+        """Go on with a run that was paused, or whose process ended: its calls that wait are decided and run.
+
+        Args:
+            paused: The run, or its trace.
+            lab: Where the run is kept.
+
+        Raises:
+            RunError: The run is over, or is still running.
+        """
+        trace = paused.trace if isinstance(paused, Run) else paused
+        if trace.status in ("finished", "running"):
+            raise RunError(f"run `{trace.run_id}` is {trace.status}: only a paused or interrupted run can be resumed")
+        state = self._state(
+            Recorder(trace.run_id, Trace(trace.events, live=True), lab.journal(trace.run_id) if lab else None)
+        )
+        differences = differences_between(trace.started, self._settings)
+        if differences:
+            warnings.warn(
+                f"the agent differs from the recorded one: {'; '.join(differences)}", AgentDiffersWarning, stacklevel=2
+            )
+        state.recorder.step = trace.steps[-1].number if trace.steps else 0
+        state.take_up()
+        state.recorder.emit(RunResumed, resumed_at=clock.now(), differences=differences)
+        state.recorder.flush()
+        return Run(state)
+
+    def to_yaml(self) -> str:
+        """The settings and policies as YAML. Model and tools are only named in it: they are code, and stay outside."""
+        return settings_to_yaml(self._settings)
+
+    @classmethod
+    def from_yaml(
+        cls,
+        text: str,
+        *,
+        model: ChatModel,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
+        functions: Sequence[Callable[..., Any]] = (),
+        models: Sequence[ChatModel] = (),
+    ) -> Agent:
+        """An agent from what `to_yaml` wrote.
+
+        Args:
+            text: The YAML.
+            model: Who answers.
+            tools: The functions of its tools.
+            functions: Those that approvers call, found by name.
+            models: Those that judge tool calls, found by name.
+
+        Raises:
+            InputError: The text is no such YAML, or names a tool, function or model that was not given.
+        """
+        return cls(model, tools, **settings_from_yaml(text, tools=tools, functions=functions, models=models))
+
+    def _state(self, recorder: Recorder) -> RunState:
+        return RunState(self._settings, policy_in_force(self._settings.approval), recorder, self.grants)
 
     def __repr__(self) -> str:
         settings = self._settings
@@ -194,9 +282,18 @@ def _protocol(name: str, *, inner_thoughts: bool) -> TalkProtocol:
     return Native()
 
 
+def _parallel(wanted: bool | None, protocol: str, rules: ToolRules) -> bool:
+    """Several calls in one reply: by default in `native`, where no rule depends on their order."""
+    return protocol == "native" and not rules.in_order if wanted is None else wanted
+
+
 def _messages_of(history: History | None) -> list[Message]:
     if history is None:
         return []
+    trace = history.trace if isinstance(history, Run) else history
+    if isinstance(trace, Trace) and trace.waiting:
+        calls = ", ".join(f"`{record.call_id}` ({record.tool})" for record in trace.waiting)
+        raise ConversationError(f"the run waits for a decision on {calls}: decide and resume it before it goes on")
     return list(history.messages if isinstance(history, (Run, Trace)) else history)
 
 

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 
 from agentlab import clock
-from agentlab.agent.conversation import Conversation
 from agentlab.models.base import CallRecord, ChatModel, ModelRequest
 from agentlab.models.reply import Reply, ReplyBuilder
 from agentlab.trace.chunks import Chunk, ChunkRecorder
-from agentlab.trace.events import ModelCalled, ModelDelta, ModelReplied
+from agentlab.trace.events import CallPurpose, ModelCalled, ModelDelta, ModelReplied
 from agentlab.trace.recorder import Recorder
 
 
-async def ask(model: ChatModel, conversation: Conversation, recorder: Recorder) -> Reply:
-    """The model's next reply.
+async def ask(
+    model: ChatModel,
+    request: ModelRequest,
+    recorder: Recorder,
+    *,
+    purpose: CallPurpose = "step",
+    keep_partial: Callable[[Reply], None] | None = None,
+) -> Reply:
+    """The model's reply.
 
-    What came before a stream broke stays: its chunks and usage in the trace, its text and calls in the conversation.
+    Args:
+        model: Who is asked.
+        request: What it is asked.
+        recorder: Where the call is written down.
+        purpose: What for; only a step's words are shown live.
+        keep_partial: Gets what had come when a stream breaks; its chunks and usage are in the trace in any case.
 
     Raises:
         ModelError: The call failed.
     """
-    request = conversation.request()
-    _announce_call(model, request, recorder)
+    called_seq = _record_call(model, request, recorder, purpose)
     reply, record, chunks = ReplyBuilder(), CallRecord(request_ns=clock.monotonic_ns()), ChunkRecorder()
     complete = False
     try:
@@ -30,19 +41,20 @@ async def ask(model: ChatModel, conversation: Conversation, recorder: Recorder) 
             async for chunk in stream:
                 chunks.add(chunk)
                 reply.add(chunk)
-                _announce_chunk(chunk, recorder)
+                if purpose == "step" and recorder.has_readers:
+                    _announce(chunk, recorder)
         complete = True
     finally:
         built = reply.build()
-        _record_reply(built, record, chunks, recorder, complete=complete)
-        if not complete:
-            _keep_partial(built, conversation)
+        _record_reply(built, record, chunks, recorder, called_seq=called_seq, complete=complete)
+        if not complete and keep_partial is not None:
+            keep_partial(built)
         recorder.flush()
     return built
 
 
-def _announce_call(model: ChatModel, request: ModelRequest, recorder: Recorder) -> None:
-    recorder.emit(
+def _record_call(model: ChatModel, request: ModelRequest, recorder: Recorder, purpose: CallPurpose) -> int:
+    seq = recorder.emit(
         ModelCalled,
         model=model.name,
         provider=model.provider,
@@ -50,13 +62,13 @@ def _announce_call(model: ChatModel, request: ModelRequest, recorder: Recorder) 
         tools=tuple(tool.name for tool in request.tools),
         tool_choice=request.tool_choice,
         params=request.params.as_dict(),
+        purpose=purpose,
     )
     recorder.flush()
+    return seq
 
 
-def _announce_chunk(chunk: Chunk, recorder: Recorder) -> None:
-    if not recorder.has_readers:
-        return
+def _announce(chunk: Chunk, recorder: Recorder) -> None:
     delta = chunk.tool_calls[0] if chunk.tool_calls else None
     recorder.announce(
         ModelDelta,
@@ -70,13 +82,20 @@ def _announce_chunk(chunk: Chunk, recorder: Recorder) -> None:
 
 
 def _record_reply(
-    reply: Reply, record: CallRecord, chunks: ChunkRecorder, recorder: Recorder, *, complete: bool
+    reply: Reply,
+    record: CallRecord,
+    chunks: ChunkRecorder,
+    recorder: Recorder,
+    *,
+    called_seq: int,
+    complete: bool,
 ) -> None:
     request_ns = record.request_ns
     assert request_ns is not None  # noqa: S101  # set when the record was made
     recorder.emit(
         ModelReplied,
         complete=complete,
+        called_seq=called_seq,
         chunks=chunks.pack(request_ns, record.headers_ns, record.close_ns),
         usage=reply.usage,
         finish_reason=reply.finish_reason,
@@ -87,9 +106,3 @@ def _record_reply(
         prefill_s=record.prefill_s,
         marks_ns={name: t_ns - request_ns for name, t_ns in record.marks_ns.items()},
     )
-
-
-def _keep_partial(reply: Reply, conversation: Conversation) -> None:
-    calls = conversation.own_ids([call for call in reply.tool_calls if call.function.name])
-    if reply.content or calls:
-        conversation.add_assistant(reply.content, calls)

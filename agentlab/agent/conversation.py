@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from agentlab import clock
 from agentlab.agent.settings import AgentSettings
+from agentlab.agent.tool_rules import Offer
 from agentlab.messages import builders
 from agentlab.messages.builders import Links
 from agentlab.messages.message import Message, ToolCall
 from agentlab.messages.parts import Part
 from agentlab.models.base import ModelRequest
-from agentlab.trace.events import MessageAdded, MessageSource, ToolReturned
+from agentlab.trace.events import ContextCompacted, MessageAdded, MessageSource, ToolReturned
 from agentlab.trace.recorder import Recorder
 
 
@@ -25,8 +27,31 @@ class Conversation:
         self._turn = 0
         self._used_ids: set[str] = set()
         self._open: dict[str, ToolCall] = {}
+        self._returned: dict[str, tuple[str, bool]] = {}
         self._as_sent: dict[str, Message] = {}
         self.step_id: str | None = None
+
+    def take_up(self) -> None:
+        """Read out of the trace where a run stood that goes on."""
+        trace = self._recorder.trace
+        for entry in trace.entries:
+            message = entry.message
+            self._used_ids.update(call.id for call in message.tool_calls or ())
+            if entry.source == "system":
+                self._system = message
+            elif entry.source == "model":
+                self._turn += 1
+                self._open = {call.id: call for call in message.tool_calls or ()}
+            elif entry.source == "tool":
+                self._open.pop(message.tool_call_id or "", None)
+            elif entry.source == "history":
+                self._turn += self._is_own(message)
+        self._returned = {
+            call_id: (record.returned.text or "", record.returned.status == "success")
+            for call_id, record in trace.tool_calls.items()
+            if call_id in self._open and record.returned is not None
+        }
+        self.step_id = trace.steps[-1].step_id if trace.steps else None
 
     def begin(self, history: Sequence[Message], messages: Sequence[Message]) -> None:
         """Take over an earlier conversation and add the input. The agent's own system message comes first."""
@@ -35,7 +60,7 @@ class Conversation:
             if message.role == "system" and self._system is not None:
                 continue  # the agent's own stands in its place
             self._add(message, "history")
-            self._turn += message.role == "assistant" and message.model == self._settings.model.name
+            self._turn += self._is_own(message)
         for message in messages:
             self._add(message.model_copy(update={"run_id": self._recorder.run_id}), "input")
 
@@ -54,22 +79,29 @@ class Conversation:
             self._open.update((call.id, call) for call in calls)
             self._add(builders.assistant_message(content, calls, **self._links()), "model")
 
-    def add_return(self, call: ToolCall, text: str, *, ok: bool, error_type: str | None = None) -> None:
-        """Answer a call: the return as it was, and the message that the model reads."""
-        settings, name = self._settings, call.function.name
+    def record_return(self, call: ToolCall, text: str, *, ok: bool, error_type: str | None = None) -> None:
+        """Write down what a call gave back. The model's message follows with `write_returns`."""
         self._recorder.emit(
             ToolReturned,
             call_id=call.id,
-            tool=name,
+            tool=call.function.name,
             status="success" if ok else "error",
             text=text,
             error_type=error_type,
         )
-        packed = settings.protocol.return_text(text, ok=ok, timezone=settings.timezone)
-        message = builders.tool_message(call.id, name, packed, ok=ok, **self._links())
-        self._open.pop(call.id, None)
-        self._add(message, "tool")
+        self._returned[call.id] = text, ok
         self._recorder.flush()
+
+    def write_returns(self) -> None:
+        """Add a message for each return that has none yet, in the order of the calls."""
+        settings = self._settings
+        for call_id, call in list(self._open.items()):
+            if call_id not in self._returned:
+                continue
+            text, ok = self._returned.pop(call_id)
+            packed = settings.protocol.return_text(text, ok=ok, timezone=settings.timezone)
+            del self._open[call_id]
+            self._add(builders.tool_message(call_id, call.function.name, packed, ok=ok, **self._links()), "tool")
 
     def add_heartbeat(self, reason: str) -> None:
         """Add the message that gives the model another step."""
@@ -77,9 +109,18 @@ class Conversation:
         self._add(builders.heartbeat_message(text, **self._links()), "heartbeat")
 
     def answer_open_calls(self, text: str, error_type: str) -> None:
-        """Give every waiting call a failed return, so that no provider refuses the history."""
-        for call in list(self._open.values()):
-            self.add_return(call, text, ok=False, error_type=error_type)
+        """Give every call that waits a failed return, so that no provider refuses the history."""
+        for call in self._open.values():
+            if call.id not in self._returned:
+                self.record_return(call, text, ok=False, error_type=error_type)
+        self.write_returns()
+
+    def compact(self, how: Literal["drop", "summary"], removed: Sequence[Message], summary: str | None) -> None:
+        """Take messages out of the context; the last input stays. The trace keeps them all."""
+        inputs = [entry.message.id for entry in self._recorder.trace.entries if entry.source == "input"]
+        leaving = tuple(message.id for message in removed if message.id not in inputs[-1:])
+        note = None if summary is None else builders.user_message(summary, **self._links())
+        self._recorder.emit(ContextCompacted, how=how, removed=leaving, summary=note)
 
     def own_ids(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
         """The calls, each with an id of its own: some servers number theirs anew in every reply."""
@@ -90,17 +131,22 @@ class Conversation:
             for call, seen in zip(calls, _ids_before(calls), strict=True)
         )
 
-    def request(self) -> ModelRequest:
+    def request(self, offer: Offer, *, attempt: int = 0) -> ModelRequest:
         """What to ask the model now."""
         settings = self._settings
         return ModelRequest(
             messages=[self._sent(message) for message in self._recorder.trace.messages],
-            tools=settings.offered,
-            tool_choice=_tool_choice(settings),
+            tools=tuple(settings.offered[name] for name in offer.tools),
+            tool_choice=settings.tool_choice(offer),
             parallel_tool_calls=settings.parallel_tool_calls,
             params=settings.params,
             turn=self._turn,
+            attempt=attempt,
         )
+
+    def _is_own(self, message: Message) -> bool:
+        """Whether this model wrote the message."""
+        return message.role == "assistant" and message.model == self._settings.model.name
 
     def _links(self) -> Links:
         return Links(model=self._settings.model.name, run_id=self._recorder.run_id, step_id=self.step_id)
@@ -118,9 +164,3 @@ class Conversation:
 
 def _ids_before(calls: Sequence[ToolCall]) -> list[set[str]]:
     return [{call.id for call in calls[:n]} for n in range(len(calls))]
-
-
-def _tool_choice(settings: AgentSettings) -> str:
-    if not settings.offered:
-        return "none"
-    return "required" if settings.protocol.demands_call else "auto"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from agentlab.agent.tools import Tool, tool
 from agentlab.errors import InputError, ToolError
@@ -29,6 +30,10 @@ class Memory:
     def blocks(self) -> dict[str, str]:
         """Label to text, a copy."""
         return dict(self._blocks)
+
+    def as_data(self) -> dict[str, Any]:
+        """The memory as data."""
+        return {"blocks": self.blocks, "limit_chars": self.limit_chars}
 
     def copy(self) -> Memory:
         """The same blocks, for a run that shall leave these alone."""

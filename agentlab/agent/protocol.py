@@ -60,6 +60,11 @@ class TalkProtocol(Protocol):
     demands_call: ClassVar[bool]
     """A reply without a tool call is no answer."""
 
+    @property
+    def inner_thoughts(self) -> bool:
+        """Each tool gets a first argument in which the model thinks."""
+        ...
+
     def default_system(self) -> str:
         """The system message of an agent that has none of its own; may be empty."""
         ...
@@ -68,8 +73,8 @@ class TalkProtocol(Protocol):
         """Tools that belong to the protocol."""
         ...
 
-    def offer(self, tool: Tool) -> ToolSpec:
-        """The tool as the model is told of it."""
+    def offer(self, tool: Tool, *, terminal: bool) -> ToolSpec:
+        """The tool as the model is told of it. After a terminal tool the run ends, whatever the model asks for."""
         ...
 
     def open(self, call: ToolCall) -> OpenedCall:
@@ -92,6 +97,10 @@ class TalkProtocol(Protocol):
         """What the model reads of a heartbeat."""
         ...
 
+    def summary_text(self, text: str, hidden: int, total: int, timezone: str) -> str:
+        """What the model reads in the place of messages that left the context."""
+        ...
+
     def as_sent(self, message: Message) -> Message:
         """A stored message in the form in which the model once wrote it."""
         ...
@@ -102,6 +111,7 @@ class Native:
 
     name: ClassVar[Literal["memgpt", "native"]] = "native"
     demands_call: ClassVar[bool] = False
+    inner_thoughts = False
 
     def default_system(self) -> str:
         return ""
@@ -109,7 +119,7 @@ class Native:
     def own_tools(self) -> list[Tool]:
         return []
 
-    def offer(self, tool: Tool) -> ToolSpec:
+    def offer(self, tool: Tool, *, terminal: bool) -> ToolSpec:
         return tool.spec
 
     def open(self, call: ToolCall) -> OpenedCall:
@@ -127,6 +137,9 @@ class Native:
 
     def heartbeat_text(self, reason: str, timezone: str) -> str:
         return reason
+
+    def summary_text(self, text: str, hidden: int, total: int, timezone: str) -> str:
+        return f"{hidden} of the {total} messages of this conversation are no longer shown. A summary of them:\n{text}"
 
     def as_sent(self, message: Message) -> Message:
         return _with_readable_arguments(message)
@@ -151,7 +164,7 @@ class Memgpt:
     def own_tools(self) -> list[Tool]:
         return [_send_message]
 
-    def offer(self, tool: Tool) -> ToolSpec:
+    def offer(self, tool: Tool, *, terminal: bool) -> ToolSpec:
         parameters = tool.spec.parameters
         properties, required = parameters["properties"], parameters["required"]
         reserved = {REQUEST_HEARTBEAT, THINKING} & properties.keys()
@@ -160,12 +173,13 @@ class Memgpt:
                 f"`{tool.name}` has a parameter `{min(reserved)}`, which the memgpt protocol needs itself; rename it"
             )
         first = {THINKING: _THINKING_SCHEMA} if self.inner_thoughts else {}
+        last = {} if terminal else {REQUEST_HEARTBEAT: _HEARTBEAT_SCHEMA}
         return tool.spec.model_copy(
             update={
                 "parameters": {
                     **parameters,
-                    "properties": {**first, **properties, REQUEST_HEARTBEAT: _HEARTBEAT_SCHEMA},
-                    "required": [*first, *required, REQUEST_HEARTBEAT],
+                    "properties": {**first, **properties, **last},
+                    "required": [*first, *required, *last],
                 }
             }
         )
@@ -192,6 +206,9 @@ class Memgpt:
 
     def heartbeat_text(self, reason: str, timezone: str) -> str:
         return envelopes.heartbeat(reason, timezone=timezone)
+
+    def summary_text(self, text: str, hidden: int, total: int, timezone: str) -> str:
+        return envelopes.summary(text, hidden=hidden, total=total, timezone=timezone)
 
     def as_sent(self, message: Message) -> Message:
         message = _with_readable_arguments(message)

@@ -1,20 +1,26 @@
-"""The handle of a run: await it, watch it, cancel it, look at it."""
+"""The handle of a run: await it, watch it, decide its calls, cancel it, look at it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
+from agentlab.agent.approval import Decision, Scope
+from agentlab.agent.desk import PendingCall
+from agentlab.agent.loop import Loop
 from agentlab.agent.protocol import spoken_text
-from agentlab.errors import RunError
+from agentlab.agent.state import RunState
+from agentlab.errors import ApprovalError, RunError
 from agentlab.messages.message import Message
 from agentlab.trace.events import ErrorRaised, Event, RunFinished, StopReason
-from agentlab.trace.recorder import Recorder
-from agentlab.trace.trace import RunStatus, Step, Trace
+from agentlab.trace.steps import Step
+from agentlab.trace.trace import RunStatus, Trace
 from agentlab.trace.usage import Usage
 from agentlab.trace.views import FrameViews
+
+_ENDED_BY_ERROR = frozenset({"error", "llm_api_error", "invalid_llm_response", "context_window", "no_tool_allowed"})
 
 
 class Run(FrameViews):
@@ -24,11 +30,12 @@ class Run(FrameViews):
     `async for event in run` watches it. In a script `run.wait()` does it all.
 
     A run whose model fails ends with a stop reason that says so and does not raise: see `stop_reason` and `error`.
+    A run that waits for decisions nobody can take now is `paused`: `agent.resume(run)` goes on.
     """
 
-    def __init__(self, recorder: Recorder, drive: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._recorder = recorder
-        self._drive = drive
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._recorder = state.recorder
         self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
         self._task: asyncio.Task[None] | None = None
         if _running_loop() is not None:
@@ -46,19 +53,19 @@ class Run(FrameViews):
 
     @property
     def status(self) -> RunStatus:
-        """`running`, `finished` or `interrupted`."""
+        """`running`, `paused`, `finished` or `interrupted`."""
         return self.trace.status
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why it ended; None while it runs."""
+        """Why it ended; None while it has not."""
         return self.trace.stop_reason
 
     @property
     def error(self) -> ErrorRaised | None:
         """What ended it, when that was an error."""
         errors = self.trace.errors
-        return errors[-1] if errors else None
+        return errors[-1] if errors and self.stop_reason in _ENDED_BY_ERROR else None
 
     @property
     def messages(self) -> list[Message]:
@@ -72,13 +79,51 @@ class Run(FrameViews):
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all model calls; a count that one call lacks is None."""
+        """Tokens of all steps; a count that one call lacks is None."""
         return self.trace.usage
 
     @property
     def text(self) -> str | None:
         """What the agent told the user last; None when it has said nothing."""
         return spoken_text(self.trace)
+
+    @property
+    def pending(self) -> list[PendingCall]:
+        """Tool calls that wait for a person's decision now."""
+        return self._state.desk.pending
+
+    def decide(self, call_id: str, decision: Decision, *, by: str = "person", call_hash: str | None = None) -> bool:
+        """Decide a call that waits, from any thread; False when the same decision was there already.
+
+        Args:
+            call_id: The call, from `pending`.
+            decision: What to do with it.
+            by: Who decides, for the trace.
+            call_hash: Hash of the call that was looked at; another call under this id is then refused.
+
+        Raises:
+            ApprovalError: No such call waits, or somebody decided otherwise before.
+            ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
+        """
+        if self.trace.stop_reason is not None:
+            raise ApprovalError(f"the run has ended ({self.trace.stop_reason}): nothing is decided any more")
+        return self._state.desk.decide(call_id, decision, by=by, call_hash=call_hash)
+
+    def approve(self, call_id: str, *, always: Scope | None = None, by: str = "person") -> bool:
+        """Let the call run; with a scope, later ones like it too."""
+        return self.decide(call_id, Decision(action="approve", always=always), by=by)
+
+    def edit(self, call_id: str, arguments: dict[str, Any], *, by: str = "person") -> bool:
+        """Let the call run with other arguments; the model is told."""
+        return self.decide(call_id, Decision(action="edit", arguments=arguments), by=by)
+
+    def deny(self, call_id: str, reason: str | None = None, *, by: str = "person") -> bool:
+        """Do not let the call run; the model reads why, and goes on."""
+        return self.decide(call_id, Decision(action="deny", reason=reason), by=by)
+
+    def respond(self, call_id: str, text: str, *, by: str = "person") -> bool:
+        """Answer in the tool's place."""
+        return self.decide(call_id, Decision(action="respond", response=text), by=by)
 
     def cancel(self) -> None:
         """Stop as soon as possible, with stop reason `cancelled`. From any thread; harmless when it is over already."""
@@ -119,7 +164,7 @@ class Run(FrameViews):
     def _start(self) -> asyncio.Task[None]:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(
-                self._drive(), name=self.id, context=self._context.copy()
+                Loop(self._state).run(), name=self.id, context=self._context.copy()
             )
             self._task.add_done_callback(self._settle)
         return self._task
@@ -130,7 +175,7 @@ class Run(FrameViews):
 
     def _end(self, stop_reason: StopReason) -> None:
         """Close the books; a run that was cancelled before its first line has not said so itself."""
-        if self.trace.stop_reason is None:
+        if self.trace.status in ("running", "interrupted") and self.trace.live:
             self._recorder.emit(RunFinished, stop_reason=stop_reason)
         if self.trace.live:
             self._recorder.close()

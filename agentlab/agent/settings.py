@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from agentlab.agent.approval_policy import ApprovalPolicy
+from agentlab.agent.compaction import Compaction
 from agentlab.agent.heartbeat import HeartbeatPolicy
+from agentlab.agent.limits import Limits, Retries
 from agentlab.agent.memory import Memory
 from agentlab.agent.protocol import TalkProtocol
+from agentlab.agent.tool_rules import Offer, ToolRules
 from agentlab.agent.tools import Tool, as_tool
 from agentlab.errors import ToolDefinitionError
 from agentlab.models.base import ChatModel, ModelParams
@@ -24,32 +28,58 @@ class AgentSettings:
     system: str
     """The fixed part of the system message; may be empty."""
     tools: dict[str, Tool]
-    offered: tuple[ToolSpec, ...]
+    offered: dict[str, ToolSpec]
     """The tools as the protocol tells the model of them."""
     memory: Memory | None
     protocol: TalkProtocol
     heartbeat: HeartbeatPolicy
+    rules: ToolRules
+    approval: ApprovalPolicy | None
+    limits: Limits
+    retries: Retries
+    compaction: Compaction
     params: ModelParams
     max_steps: int
     timezone: str
     tool_return_limit_chars: int | None
     parallel_tool_calls: bool
+    context_window_tokens: int | None
 
     def system_text(self) -> str:
-        """The system message as of now: the fixed part and the memory."""
-        parts = [self.system, self.memory.render() if self.memory else ""]
+        """The system message as of now: the fixed part, the tool rules and the memory."""
+        parts = [self.system, self.rules.describe(), self.memory.render() if self.memory else ""]
         return "\n\n".join(part for part in parts if part)
+
+    def own_tool_names(self) -> list[str]:
+        """The tools that come neither from the memory nor from the protocol."""
+        given = {tool.name for tool in (*self.protocol.own_tools(), *(self.memory.tools() if self.memory else ()))}
+        return [name for name in self.tools if name not in given]
+
+    def tool_choice(self, offer: Offer) -> str:
+        """`auto`, `none`, `required`, or the one tool that a rule demands."""
+        if not offer.tools:
+            return "none"
+        if offer.demanded and len(offer.tools) == 1:
+            return offer.tools[0]
+        return "required" if offer.demanded or self.protocol.demands_call else "auto"
 
     def as_data(self) -> dict[str, Any]:
         """What a trace keeps of the settings, besides model and tools."""
         return {
-            "heartbeat": self.heartbeat.model_dump(),
+            "system": self.system,
+            "heartbeat": self.heartbeat.model_dump(mode="json"),
+            "rules": self.rules.model_dump(mode="json")["rules"],
+            "approval": None if self.approval is None else self.approval.model_dump(mode="json"),
+            "limits": self.limits.model_dump(mode="json", exclude_none=True),
+            "retries": self.retries.model_dump(mode="json"),
+            "compaction": self.compaction.model_dump(mode="json"),
             "params": self.params.as_dict(),
             "max_steps": self.max_steps,
             "timezone": self.timezone,
             "tool_return_limit_chars": self.tool_return_limit_chars,
             "parallel_tool_calls": self.parallel_tool_calls,
-            "inner_thoughts": getattr(self.protocol, "inner_thoughts", False),
+            "inner_thoughts": self.protocol.inner_thoughts,
+            "context_window_tokens": self.context_window_tokens,
         }
 
 

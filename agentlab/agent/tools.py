@@ -39,11 +39,13 @@ class Tool:
         name: str | None = None,
         description: str | None = None,
         timeout_s: float | None = None,
+        parallel: bool = False,
     ) -> None:
         if timeout_s is not None and timeout_s <= 0:
             raise ToolDefinitionError(f"timeout_s is {timeout_s}; give seconds above 0, or None for no limit")
         self.function = function
         self.timeout_s = timeout_s
+        self.parallel = parallel
         self._signature = _Signature.of(function)
         self.spec = ToolSpec(
             name=name or getattr(function, "__name__", type(function).__name__),
@@ -90,17 +92,10 @@ class Tool:
     async def _within_limit(self, coroutine: typing.Coroutine[Any, Any, Any]) -> Any:
         if self.timeout_s is None:
             return await coroutine
-        work = asyncio.ensure_future(_without_exit(coroutine))
-        limit = asyncio.ensure_future(clock.sleep(self.timeout_s))
         try:
-            await asyncio.wait({work, limit}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise ToolTimeoutError(self.name, self.timeout_s)
-            return work.result()
-        finally:
-            work.cancel()
-            limit.cancel()
-            await asyncio.gather(work, limit, return_exceptions=True)
+            return await clock.within(_without_exit(coroutine), self.timeout_s)
+        except clock.LimitPassed as exc:
+            raise ToolTimeoutError(self.name, self.timeout_s) from exc
 
     async def _in_thread(self, function: Callable[[], Any]) -> Any:
         with clock.held():
@@ -126,7 +121,7 @@ async def _without_exit(coroutine: typing.Coroutine[Any, Any, Any]) -> Any:
 def tool(function: _F, /) -> Tool: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, timeout_s: float | None = None
+    *, name: str | None = None, description: str | None = None, timeout_s: float | None = None, parallel: bool = False
 ) -> Callable[[_F], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -135,6 +130,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     timeout_s: float | None = None,
+    parallel: bool = False,
 ) -> Tool | Callable[[_F], Tool]:
     """A tool made from a function, by decoration or by call.
 
@@ -147,13 +143,14 @@ def tool(
         name: What the model calls it; the function's name when not given.
         description: What the model reads; from the docstring when not given.
         timeout_s: Time limit of one call [s]; None: none.
+        parallel: Whether it may run beside other calls of the same reply.
 
     Raises:
         ToolDefinitionError: A parameter has no type hint, or a type that has no JSON schema.
     """
     if function is not None:
-        return Tool(function, name=name, description=description, timeout_s=timeout_s)
-    return lambda f: Tool(f, name=name, description=description, timeout_s=timeout_s)
+        return Tool(function, name=name, description=description, timeout_s=timeout_s, parallel=parallel)
+    return lambda f: Tool(f, name=name, description=description, timeout_s=timeout_s, parallel=parallel)
 
 
 def as_tool(item: Tool | Callable[..., Any]) -> Tool:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from agentlab.trace.trace import ModelCall, Step, ToolCallRecord, Trace
+from agentlab.trace.steps import ModelCall, Step, ToolCallRecord
+from agentlab.trace.trace import Trace
 
 Kind: TypeAlias = Literal["idle", "waiting for the first token", "model streaming", "tool", "tool failed"]
 Since: TypeAlias = Literal["run", "step"]

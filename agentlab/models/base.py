@@ -38,6 +38,8 @@ class ModelRequest:
     params: ModelParams = field(default_factory=ModelParams)
     turn: int = 0
     """How many replies this conversation has had before, wherever they are now. Scripts find their place by it."""
+    attempt: int = 0
+    """How often this request was made before, in vain."""
 
 
 @dataclass(slots=True)

@@ -21,6 +21,11 @@ class Reply:
     usage: Usage
     finish_reason: str | None
 
+    @property
+    def text(self) -> str:
+        """The text, without the reasoning."""
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
 
 class _OpenCall:
     """A tool call whose pieces are still coming."""

@@ -137,7 +137,8 @@ class ScriptedModel:
     goes on where it branched.
 
     Args:
-        script: Replies in order, or a function from the request to a reply.
+        script: Replies in order, or a function from the request to a reply. A list in the place of a reply holds
+            one for each attempt: `[fail(error), "at the second try"]`.
         ttft_s: Request to first token [s].
         gap_s: From token to token [s].
         name: The model's name in traces.
@@ -147,7 +148,7 @@ class ScriptedModel:
 
     def __init__(
         self,
-        script: Iterable[Scripted] | Script,
+        script: Iterable[Scripted | Sequence[Scripted]] | Script,
         *,
         ttft_s: float = 0.0,
         gap_s: float = 0.0,
@@ -158,7 +159,7 @@ class ScriptedModel:
         self.gap_s = gap_s
         self.requests: list[ModelRequest] = []
         """Every request that came, for tests to look at."""
-        self._choose = script if callable(script) else _in_order([_as_reply(item) for item in script])
+        self._choose = script if callable(script) else _in_order([_as_attempts(item) for item in script])
 
     def __repr__(self) -> str:
         return f"ScriptedModel(name={self.name!r}, ttft_s={self.ttft_s}, gap_s={self.gap_s})"
@@ -188,14 +189,19 @@ class ScriptedModel:
         record.close_ns = clock.monotonic_ns()
 
 
-def _in_order(replies: Sequence[ScriptedReply]) -> Script:
+def _as_attempts(item: Scripted | Sequence[Scripted]) -> list[ScriptedReply]:
+    return [_as_reply(part) for part in item] if isinstance(item, (list, tuple)) and item else [_as_reply(item)]  # type: ignore[arg-type]
+
+
+def _in_order(replies: Sequence[Sequence[ScriptedReply]]) -> Script:
     def choose(request: ModelRequest) -> ScriptedReply:
         if request.turn >= len(replies):
             raise ModelError(
                 f"the script of {len(replies)} replies has come to its end: turn {request.turn + 1} has no answer; "
                 "add a reply, or stop the run earlier"
             )
-        return replies[request.turn]
+        attempts = replies[request.turn]
+        return attempts[min(request.attempt, len(attempts) - 1)]
 
     return choose
 

@@ -8,7 +8,13 @@ from agentlab.trace.words import MISSING, counted, cut, pretty, seconds
 
 _LIMITS_CHARS = {"said": 8_000, "thought": 6_000, "told": 4_000, "json": 4_000}
 _FOLD_OVER_CHARS = 160
-_MARKS = {"success": ("al-good", "✓"), "error": ("al-bad", "✗"), "running": ("", "…"), "unanswered": ("al-warn", "?")}
+_MARKS = {
+    "success": ("al-good", "✓"),
+    "error": ("al-bad", "✗"),
+    "running": ("", "…"),
+    "waiting": ("al-warn", "…"),
+    "unanswered": ("al-warn", "?"),
+}
 
 
 def item_html(item: Item, *, whole: bool) -> str:

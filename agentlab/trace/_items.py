@@ -34,7 +34,8 @@ from agentlab.trace.events import ContinuationDecided, ErrorRaised, RunStarted
 from agentlab.trace.words import as_json
 
 if TYPE_CHECKING:
-    from agentlab.trace.trace import Entry, Step, ToolCallRecord, Trace
+    from agentlab.trace.steps import Entry, Step, ToolCallRecord
+    from agentlab.trace.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Called:
     tool: str
     arguments: str | None
     """JSON text; None where the trace holds the return alone."""
-    status: Literal["running", "success", "error", "unanswered"]
+    status: Literal["waiting", "running", "success", "error", "unanswered"]
     returned: str | None = None
     error_type: str | None = None
     duration_s: float | None = None

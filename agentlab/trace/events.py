@@ -6,7 +6,7 @@ The schema carries a version. A reader skips types that it does not know, and re
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -20,16 +20,28 @@ SCHEMA_VERSION = 1
 StopReason: TypeAlias = Literal[
     "end_turn",
     "max_steps",
-    "no_tool_call",
+    "token_limit",
+    "time_limit",
+    "cost_limit",
+    "no_progress",
+    "tool_rule",
+    "no_tool_allowed",
+    "stopped",
     "invalid_llm_response",
+    "context_window",
     "llm_api_error",
     "error",
     "cancelled",
 ]
 """Why a run ended."""
 
-ENDED_WELL = frozenset({"end_turn", "max_steps"})
-"""Stop reasons of a run that did what its settings asked for."""
+CallPurpose: TypeAlias = Literal["step", "approval", "compaction"]
+"""What a model was called for: the step itself, to judge a tool call, or to sum up earlier messages."""
+
+ApproverKind: TypeAlias = Literal["person", "policy", "model", "callback", "script"]
+
+Action: TypeAlias = Literal["approve", "edit", "deny", "respond", "escalate", "stop"]
+"""What the approver said of one tool call."""
 
 MessageSource: TypeAlias = Literal["history", "system", "input", "model", "tool", "heartbeat"]
 """Where a message came from; `history` was inherited from an earlier run."""
@@ -94,6 +106,7 @@ class ModelCalled(EventBase):
     tools: tuple[str, ...] = ()
     tool_choice: str
     params: dict[str, Any] = Field(default_factory=dict)
+    purpose: CallPurpose = "step"
 
 
 class ModelDelta(EventBase):
@@ -115,6 +128,8 @@ class ModelReplied(EventBase):
     type: Literal["model_replied"] = "model_replied"
     complete: bool
     """False: cut, cancelled or failed before its end."""
+    called_seq: int | None = None
+    """`seq` of the `model_called` that it answers; None: the last one."""
     chunks: ChunkLog
     usage: Usage = NO_USAGE
     finish_reason: str | None = None
@@ -127,6 +142,41 @@ class ModelReplied(EventBase):
     """Time to read the prompt, where the server says so [s]."""
     marks_ns: dict[str, int] = Field(default_factory=dict)
     """The transport's own instants, offsets from the request [ns]: `connected`, `request_sent`, …"""
+
+
+class ApprovalRequested(EventBase):
+    """A call waits for a decision."""
+
+    type: Literal["approval_requested"] = "approval_requested"
+    call_id: str
+    tool: str
+    arguments: str
+    """JSON text of what the tool would get."""
+    call_hash: str
+    """Hash of the tool's name and canonical arguments, to which a decision is bound."""
+    rule: str
+    """Why somebody is asked."""
+
+
+class ApprovalDecided(EventBase):
+    """An approver spoke of one call."""
+
+    type: Literal["approval_decided"] = "approval_decided"
+    call_id: str
+    tool: str
+    action: Action
+    approver: str
+    """Who it was."""
+    approver_kind: ApproverKind
+    arguments: str | None = None
+    """JSON text of what the tool gets instead, when they were edited."""
+    call_hash: str
+    """Hash of the tool's name and of the arguments that may run."""
+    reason: str | None = None
+    response: str | None = None
+    """What the model reads in the place of the tool's return."""
+    always: dict[str, Any] | None = None
+    """Scope of later calls that need no question."""
 
 
 class ToolStarted(EventBase):
@@ -173,6 +223,8 @@ class ContinuationDecided(EventBase):
     reason: str | None = None
     """What the model will read."""
     stop_reason: StopReason | None = None
+    wait_s: float = 0.0
+    """How long the run waits before the next step [s]."""
 
 
 class StepFinished(EventBase):
@@ -191,6 +243,35 @@ class ErrorRaised(EventBase):
     message: str
 
 
+class ContextCompacted(EventBase):
+    """Messages left the context; the trace keeps them."""
+
+    type: Literal["context_compacted"] = "context_compacted"
+    how: Literal["drop", "summary"]
+    removed: tuple[str, ...]
+    """Ids of the messages that the model no longer reads."""
+    summary: Message | None = None
+    """What stands in their place."""
+
+
+class RunPaused(EventBase):
+    """The run waits for decisions without a process: it is resumed by whoever has them."""
+
+    type: Literal["run_paused"] = "run_paused"
+    pending: tuple[str, ...]
+    """Ids of the calls that wait."""
+
+
+class RunResumed(EventBase):
+    """The run goes on, perhaps in another process; its clock starts anew."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+    resumed_at: datetime
+    """Wall time, UTC; for display."""
+    differences: tuple[str, ...] = ()
+    """What the agent has that differs from the recorded one, in words."""
+
+
 class RunFinished(EventBase):
     """The run is over."""
 
@@ -204,12 +285,17 @@ Event: TypeAlias = Annotated[
     | ModelCalled
     | ModelDelta
     | ModelReplied
+    | ApprovalRequested
+    | ApprovalDecided
     | ToolStarted
     | ToolReturned
     | MessageAdded
     | ContinuationDecided
     | StepFinished
     | ErrorRaised
+    | ContextCompacted
+    | RunPaused
+    | RunResumed
     | RunFinished,
     Field(discriminator="type"),
 ]
@@ -217,19 +303,5 @@ Event: TypeAlias = Annotated[
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 """One event from and to JSON, built once."""
 
-EVENT_TYPES = frozenset(
-    {
-        "run_started",
-        "step_started",
-        "model_called",
-        "model_delta",
-        "model_replied",
-        "tool_started",
-        "tool_returned",
-        "message_added",
-        "continuation_decided",
-        "step_finished",
-        "error_raised",
-        "run_finished",
-    }
-)
+EVENT_TYPES = frozenset(cls.model_fields["type"].default for cls in get_args(get_args(Event)[0]))
+"""The types that this version knows."""

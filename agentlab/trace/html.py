@@ -20,7 +20,8 @@ from agentlab.trace.safe import as_html, in_one_line
 from agentlab.trace.words import MISSING, as_json, count, counted, seconds, tokens
 
 if TYPE_CHECKING:
-    from agentlab.trace.trace import ModelCall, Step, Trace
+    from agentlab.trace.steps import ModelCall, Step
+    from agentlab.trace.trace import Trace
 
 _ROOT = "agentlab-trace mathjax_ignore tex2jax_ignore"
 """The last two keep a notebook from reading `$…$` in a model's text as a formula."""

@@ -22,13 +22,14 @@ class Recorder:
         self._journal = journal
         self._readers: list[asyncio.Queue[Event | None]] = []
 
-    def emit(self, event_type: type[EventBase], /, **fields: Any) -> None:
-        """Record what happened now: in the trace, in the journal, to live readers."""
+    def emit(self, event_type: type[EventBase], /, **fields: Any) -> int:
+        """Record what happened now: in the trace, in the journal, to live readers. Its sequence number."""
         event = self._stamp(event_type, fields)
         self.trace.append(event)
         if self._journal is not None:
             self._journal.append(event)
         self._publish(event)
+        return event.seq
 
     @property
     def has_readers(self) -> bool:

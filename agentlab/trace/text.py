@@ -25,7 +25,8 @@ from agentlab.trace.safe import in_one_line, visible
 from agentlab.trace.words import MISSING, count, counted, cut, seconds, tokens
 
 if TYPE_CHECKING:
-    from agentlab.trace.trace import Step, Trace
+    from agentlab.trace.steps import Step
+    from agentlab.trace.trace import Trace
 
 _INDENT = " " * 11
 """Labels stand in these columns, texts beside them."""
@@ -129,7 +130,7 @@ def _called(item: Called, width: int) -> Iterator[str]:
     yield from _labelled("calls", f"{in_one_line(item.tool)}{heartbeat}{arguments}", width)
     facts = [seconds(item.duration_s)] if item.ran else ["never ran"]
     facts += [in_one_line(item.error_type)] if item.error_type else []
-    facts += [item.status] if item.status in ("running", "unanswered") else []
+    facts += [item.status] if item.status in ("waiting", "running", "unanswered") else []
     facts += [item.returned] if item.returned is not None else []
     yield from _labelled("FAILED" if item.status == "error" else "returns", " · ".join(facts), width)
 

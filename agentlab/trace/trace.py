@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import orjson
-
-from agentlab.errors import NewerSchemaError, StoreError
+from agentlab.errors import StoreError
 from agentlab.messages.message import Message
 from agentlab.trace.events import (
     EVENT,
     EVENT_TYPES,
-    SCHEMA_VERSION,
+    ApprovalDecided,
+    ApprovalRequested,
+    ContextCompacted,
     ContinuationDecided,
     ErrorRaised,
     Event,
     MessageAdded,
-    MessageSource,
     ModelCalled,
     ModelReplied,
     RunFinished,
+    RunPaused,
+    RunResumed,
     RunStarted,
     StepFinished,
     StepStarted,
@@ -32,109 +31,12 @@ from agentlab.trace.events import (
     ToolStarted,
 )
 from agentlab.trace.html import trace_html
-from agentlab.trace.instants import Instants
+from agentlab.trace.reading import read_lines
+from agentlab.trace.steps import Entry, ModelCall, Step, ToolCallRecord
 from agentlab.trace.text import trace_text
-from agentlab.trace.usage import NO_USAGE, Usage, sum_usage
+from agentlab.trace.usage import Usage, sum_usage
 
-RunStatus: TypeAlias = Literal["running", "finished", "interrupted"]
-
-
-@dataclass
-class ModelCall:
-    """One request to the model and what came back."""
-
-    called: ModelCalled
-    replied: ModelReplied | None = None
-
-    @cached_property
-    def _instants(self) -> Instants:
-        assert self.replied is not None  # noqa: S101  # `instants` has looked
-        return Instants.of(self.replied.chunks)
-
-    @property
-    def instants(self) -> Instants | None:
-        """The call's instants; None while nothing has come back."""
-        return None if self.replied is None else self._instants
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens, as far as they are known."""
-        return NO_USAGE if self.replied is None else self.replied.usage
-
-    @property
-    def interval_ns(self) -> tuple[int, int] | None:
-        """From the call to the end of its stream, monotonic [ns]; None while it runs."""
-        return None if self.replied is None else (self.called.t_ns, self.replied.t_ns)
-
-
-@dataclass
-class ToolCallRecord:
-    """One call of a tool, from its start to its answer."""
-
-    call_id: str
-    tool: str
-    step: int
-    started: ToolStarted | None = None
-    returned: ToolReturned | None = None
-
-    @property
-    def status(self) -> Literal["running", "success", "error"]:
-        """How it ended."""
-        return "running" if self.returned is None else self.returned.status
-
-    @property
-    def interval_ns(self) -> tuple[int, int] | None:
-        """When the tool ran, monotonic [ns]; None when it never ran or still runs."""
-        if self.started is None or self.returned is None:
-            return None
-        return self.started.t_ns, self.returned.t_ns
-
-    @property
-    def duration_s(self) -> float | None:
-        """Wall-clock time inside the tool [s]; None when it never ran or still runs."""
-        return None if (span := self.interval_ns) is None else (span[1] - span[0]) / 1e9
-
-
-@dataclass
-class Step:
-    """One model call, the tool calls it asked for, and the decision whether to go on."""
-
-    number: int
-    step_id: str
-    started_ns: int
-    finished_ns: int | None = None
-    model_calls: list[ModelCall] = field(default_factory=list)
-    tool_calls: list[ToolCallRecord] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    decision: ContinuationDecided | None = None
-    errors: list[ErrorRaised] = field(default_factory=list)
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of the step's model calls."""
-        return sum_usage(c.usage for c in self.model_calls)
-
-    @property
-    def ttft_s(self) -> float | None:
-        """First token of the step's last model call [s]: earlier ones were tried again."""
-        instants = self.model_calls[-1].instants if self.model_calls else None
-        return None if instants is None else instants.ttft_s
-
-    @property
-    def duration_s(self) -> float | None:
-        """Wall-clock time of the step [s]; None while it runs."""
-        return None if self.finished_ns is None else (self.finished_ns - self.started_ns) / 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message of the trace: where it came from and in which step."""
-
-    message: Message
-    source: MessageSource
-    step: int
-    seq: int
-    t_ns: int
+RunStatus: TypeAlias = Literal["running", "paused", "finished", "interrupted"]
 
 
 class Trace:
@@ -151,6 +53,8 @@ class Trace:
         self.entries: list[Entry] = []
         self.tool_calls: dict[str, ToolCallRecord] = {}
         self._context: dict[str, Message] = {}
+        self._paused = False
+        self._open_calls: dict[int, ModelCall] = {}
         self._started: RunStarted | None = None
         self._finished: RunFinished | None = None
         for event in events:
@@ -189,9 +93,11 @@ class Trace:
 
     @property
     def status(self) -> RunStatus:
-        """Whether it ended, still runs here, or was cut off (the process died)."""
+        """Whether it ended, waits for decisions, still runs here, or was cut off (the process died)."""
         if self._finished is not None:
             return "finished"
+        if self._paused:
+            return "paused"
         return "running" if self.live else "interrupted"
 
     @property
@@ -210,9 +116,24 @@ class Trace:
         return [call for step in self.steps for call in step.model_calls]
 
     @property
+    def side_calls(self) -> list[ModelCall]:
+        """All model calls that judged a tool call or summed up the conversation."""
+        return [call for step in self.steps for call in step.side_calls]
+
+    @property
     def usage(self) -> Usage:
-        """Tokens of the whole run; a count that one call lacks is missing here too."""
+        """Tokens of all steps; a count that one call lacks is missing here too. Side calls are booked apart."""
         return sum_usage(call.usage for call in self.model_calls)
+
+    @property
+    def side_usage(self) -> Usage:
+        """Tokens of the calls in which a model judged a tool call or summed up the conversation."""
+        return sum_usage(call.usage for call in self.side_calls)
+
+    @property
+    def waiting(self) -> list[ToolCallRecord]:
+        """Tool calls that wait for a decision."""
+        return [record for record in self.tool_calls.values() if record.status == "waiting"]
 
     @property
     def errors(self) -> list[ErrorRaised]:
@@ -221,8 +142,26 @@ class Trace:
 
     @property
     def duration_s(self) -> float | None:
-        """From the first event to the last [s]."""
-        return None if not self.events else (self.events[-1].t_ns - self.events[0].t_ns) / 1e9
+        """From the first event to the last [s]; of a resumed run the sum of its parts, as each had its own clock."""
+        return None if not self.events else sum(end - start for start, end in self._parts()) / 1e9
+
+    def human_intervals(self) -> list[tuple[int, int]]:
+        """When somebody was waited for, monotonic [ns]: from each question to the person's answer.
+
+        A wait that outlived its process has no length here: its two ends were on different clocks.
+        """
+        return [
+            (record.requested.t_ns, decision.t_ns)
+            for record in self.tool_calls.values()
+            for decision in record.decisions
+            if record.requested is not None
+            and decision.approver_kind == "person"
+            and decision.t_ns >= record.requested.t_ns
+            and not self._resumed_between(record.requested.seq, decision.seq)
+        ]
+
+    def _resumed_between(self, first: int, last: int) -> bool:
+        return any(event.type == "run_resumed" for event in self.events[first : last + 1])
 
     def to_jsonl(self, path: str | Path) -> Path:
         """Write one event a line; the path that was written."""
@@ -241,7 +180,7 @@ class Trace:
         """
         source = Path(path)
         lines = source.read_bytes().splitlines(keepends=True)
-        return cls(event for event in _read_lines(str(source), lines) if event is not None)
+        return cls(read_lines(str(source), lines))
 
     def __len__(self) -> int:
         return len(self.events)
@@ -256,6 +195,15 @@ class Trace:
         """What a notebook shows."""
         return trace_html(self)
 
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        first = last = self.events[0].t_ns
+        for event in self.events:
+            if event.type == "run_resumed":
+                yield first, last
+                first = event.t_ns
+            last = event.t_ns
+        yield first, last
+
     def _on_run_started(self, event: RunStarted) -> None:
         self._started = event
 
@@ -263,10 +211,22 @@ class Trace:
         self.steps.append(Step(event.step, event.step_id, event.t_ns))
 
     def _on_model_called(self, event: ModelCalled) -> None:
-        self._step(event).model_calls.append(ModelCall(event))
+        call, step = ModelCall(event), self._step(event)
+        self._open_calls[event.seq] = call
+        (step.model_calls if event.purpose == "step" else step.side_calls).append(call)
 
     def _on_model_replied(self, event: ModelReplied) -> None:
-        self._step(event).model_calls[-1].replied = event
+        seq = max(self._open_calls, default=-1) if event.called_seq is None else event.called_seq
+        call = self._open_calls.pop(seq, None)
+        if call is None:
+            raise StoreError(f"`model_replied` (seq {event.seq}) answers no `model_called`")
+        call.replied = event
+
+    def _on_approval_requested(self, event: ApprovalRequested) -> None:
+        self._tool_call(event).requested = event
+
+    def _on_approval_decided(self, event: ApprovalDecided) -> None:
+        self._tool_call(event).decisions.append(event)
 
     def _on_tool_started(self, event: ToolStarted) -> None:
         self._tool_call(event).started = event
@@ -297,6 +257,19 @@ class Trace:
         if event.step and self.steps:
             self.steps[-1].errors.append(event)
 
+    def _on_context_compacted(self, event: ContextCompacted) -> None:
+        kept = [m for m in self._context.values() if m.id not in event.removed]
+        if event.summary is not None:
+            place = next((n for n, m in enumerate(kept) if m.role != "system"), len(kept))
+            kept.insert(place, event.summary)
+        self._context = {m.id: m for m in kept}
+
+    def _on_run_paused(self, event: RunPaused) -> None:
+        self._paused = True
+
+    def _on_run_resumed(self, event: RunResumed) -> None:
+        self._paused = False
+
     def _on_run_finished(self, event: RunFinished) -> None:
         self._finished = event
 
@@ -305,7 +278,7 @@ class Trace:
             raise StoreError(f"`{event.type}` (seq {event.seq}) belongs to step {event.step}, which has not started")
         return self.steps[-1]
 
-    def _tool_call(self, event: ToolStarted | ToolReturned) -> ToolCallRecord:
+    def _tool_call(self, event: ApprovalRequested | ApprovalDecided | ToolStarted | ToolReturned) -> ToolCallRecord:
         record = self.tool_calls.get(event.call_id)
         if record is None:
             record = self.tool_calls[event.call_id] = ToolCallRecord(event.call_id, event.tool, event.step)
@@ -314,37 +287,3 @@ class Trace:
 
 
 _FOLDS = {name: getattr(Trace, f"_on_{name}") for name in EVENT_TYPES if hasattr(Trace, f"_on_{name}")}
-
-
-def read_event(data: bytes | str, *, where: str) -> Event | None:
-    """One event from its JSON; None for a type that this version does not know.
-
-    Raises:
-        NewerSchemaError: It starts a run that a later agentlab wrote.
-        StoreError: It is no event.
-    """
-    try:
-        raw = orjson.loads(data)
-        kind = raw["type"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
-        raise StoreError(f"{where} is no event of a trace: {data[:80]!r}") from exc
-    if kind == "run_started" and raw.get("schema_version", 1) > SCHEMA_VERSION:
-        raise NewerSchemaError(where, raw["schema_version"], SCHEMA_VERSION)
-    if kind not in EVENT_TYPES:
-        return None
-    try:
-        return EVENT.validate_python(raw)
-    except ValueError as exc:
-        raise StoreError(f"{where} is a broken `{kind}` event: {exc}") from exc
-
-
-def _read_lines(source: str, lines: list[bytes]) -> Iterator[Event | None]:
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield read_event(line, where=f"{source}, line {number}")
-        except NewerSchemaError:
-            raise
-        except StoreError:
-            if number == len(lines) and not line.endswith(b"\n"):
-                return
-            raise

@@ -5,11 +5,11 @@ import sys
 
 import orjson
 import pytest
-from agentlab.messages.history import lint
 
 from agentlab import Agent, ScriptedModel, ToolError, call, clock, cut, fail, say, think, tool
-from agentlab.errors import ContextWindowError, InvalidReplyError, ToolDefinitionError
+from agentlab.errors import ContextWindowError, InvalidReplyError, ModelNotFoundError, ToolDefinitionError
 from agentlab.messages import envelopes
+from agentlab.messages.history import lint
 
 
 @tool
@@ -81,11 +81,21 @@ async def test_other_heartbeat_values_end_the_turn(value):
     assert len((await Agent(model, [search], protocol="memgpt").run("x")).steps) == 1
 
 
-async def test_a_memgpt_reply_without_a_call_stops_and_keeps_the_text():
-    run = await Agent(ScriptedModel(["Just text."]), [search], protocol="memgpt").run("x")
+async def test_a_memgpt_reply_without_a_call_is_told_to_the_model_once():
+    model = ScriptedModel(["Just text.", call("send_message", message="I see.")])
 
-    assert run.stop_reason == "no_tool_call"
-    assert run.messages[-1].text == "Just text."
+    run = await Agent(model, [search], protocol="memgpt").run("x")
+
+    assert run.text == "I see."
+    assert "had no tool call" in model.requests[1].messages[-1].text
+    assert run.steps[0].decision.policy == "broken_reply"
+
+
+async def test_a_second_reply_without_a_call_stops_the_run_and_keeps_the_text():
+    run = await Agent(ScriptedModel(["Just text.", "More text."]), [search], protocol="memgpt").run("x")
+
+    assert run.stop_reason == "invalid_llm_response"
+    assert run.messages[-1].text == "More text."
 
 
 async def test_tools_never_see_heartbeat_or_thoughts():
@@ -256,6 +266,7 @@ async def test_each_decision_is_an_event_with_policy_inputs_and_reason():
         "success": True,
         "executed": True,
         "heartbeat_requested": True,
+        "fingerprint": first.inputs["calls"][0]["fingerprint"],
     }
     assert first.reason == envelopes.heartbeat_reason(ok=True)
     assert (last.go_on, last.stop_reason) == (False, "end_turn")
@@ -264,7 +275,8 @@ async def test_each_decision_is_an_event_with_policy_inputs_and_reason():
 @pytest.mark.parametrize(
     ("error", "stop_reason", "code"),
     [
-        (ContextWindowError("too long"), "llm_api_error", "CONTEXT_WINDOW_EXCEEDED"),
+        (ModelNotFoundError("no such model"), "llm_api_error", "NOT_FOUND"),
+        (ContextWindowError("too long"), "context_window", "CONTEXT_WINDOW"),
         (InvalidReplyError("no events"), "invalid_llm_response", "INVALID_REPLY"),
     ],
 )

@@ -6,11 +6,11 @@ import sys
 import textwrap
 
 import pytest
-from agentlab.messages.history import lint
 
 from agentlab import Agent, ScriptedModel, call, clock, tool
 from agentlab.errors import ConversationError, InputError, RunError, TimezoneError
 from agentlab.messages import builders
+from agentlab.messages.history import lint
 
 
 @tool

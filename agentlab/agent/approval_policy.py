@@ -1,0 +1,73 @@
+"""The approval policy of an agent: the chain of rules, who is asked, and what happens when nobody can answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from pydantic import Field
+
+from agentlab.agent.approval import ApprovalRule, Unattended, Verdict
+from agentlab.agent.approvers import AnyApprover, Ask
+from agentlab.messages.parts import Value
+
+
+class Judgement(Value):
+    """What the rules say of a call."""
+
+    verdict: Verdict
+    """Never `escalate`: the last word of the chain is `deny`."""
+    rule: str
+    """Which rule it was, in words."""
+    reason: str | None = None
+    response: str | None = None
+
+
+class ApprovalPolicy(Value):
+    """Which calls run and who says so. Rules are asked in order; where none decides, the call is denied."""
+
+    rules: tuple[ApprovalRule, ...] = ()
+    approvers: tuple[AnyApprover, ...] = Field(default=(Ask(),), min_length=1)
+    """Who is asked by `ask`, in order: each may answer or hand on; where all hand on, the call is denied."""
+    unattended: Unattended = "deny"
+    """What happens when no approver can answer (nobody is there, or not in time)."""
+    denial_text: str = "The call was denied by {by}. Reason: {reason}"
+    """What the model reads of a denial; `{by}`, `{tool}` and `{reason}` are filled in."""
+    no_reason: str = "none was given"
+    """What stands for `{reason}` when there is none."""
+
+    def judge(self, tool: str, arguments: Mapping[str, Any]) -> Judgement:
+        """What the chain says of a call with these arguments."""
+        for number, rule in enumerate(self.rules, start=1):
+            if rule.decide != "escalate" and rule.matches(tool, arguments):
+                return Judgement(verdict=rule.decide, rule=f"rule {number}", reason=rule.reason, response=rule.response)
+        return Judgement(verdict="deny", rule="no rule", reason="no rule of the approval policy allows it")
+
+    def tell_denial(self, tool: str, by: str, reason: str | None) -> str:
+        """What the model reads of a denial."""
+        return (
+            self.denial_text.replace("{tool}", tool).replace("{by}", by).replace("{reason}", reason or self.no_reason)
+        )
+
+
+ASK_ALWAYS = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),))
+"""Somebody is asked about every call."""
+
+_in_force: ContextVar[ApprovalPolicy | None] = ContextVar("agentlab_approval", default=None)
+
+
+@contextlib.contextmanager
+def approval(policy: ApprovalPolicy) -> Iterator[ApprovalPolicy]:
+    """Runs started in this block follow this policy in the place of their agent's."""
+    token = _in_force.set(policy)
+    try:
+        yield policy
+    finally:
+        _in_force.reset(token)
+
+
+def policy_in_force(own: ApprovalPolicy | None) -> ApprovalPolicy | None:
+    """The policy of the block, else the agent's own."""
+    return _in_force.get() or own

@@ -1,0 +1,132 @@
+"""The desk of a run: calls that wait for a decision, and the decisions that came, each by call id.
+
+From any thread, in any order; a repeated answer is harmless, a contradicting one is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentlab.agent.approval import Decision, call_hash
+from agentlab.agent.tools import Tool
+from agentlab.errors import ApprovalError
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCall:
+    """A tool call that waits for a decision."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    """Checked against the tool's schema."""
+    run_id: str
+    step: int
+    description: str = ""
+    """What the tool says of itself."""
+    rule: str = ""
+    """Why somebody is asked."""
+    number: int = 0
+    """How many questions this run has asked before."""
+    tool_object: Tool | None = field(default=None, compare=False, repr=False)
+    """The tool, where it is at hand."""
+
+    @property
+    def call_hash(self) -> str:
+        """What a decision is bound to."""
+        return call_hash(self.tool, self.arguments)
+
+    def check(self, decision: Decision) -> None:
+        """Return when the decision can be carried out.
+
+        Raises:
+            ToolArgumentError: Edited arguments break the tool's schema.
+        """
+        if decision.arguments is not None and self.tool_object is not None:
+            self.tool_object.check(decision.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decision and who took it."""
+
+    decision: Decision
+    by: str
+
+
+class Desk:
+    """Pending calls and their answers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[PendingCall, asyncio.Future[Answer]]] = {}
+        self._answers: dict[str, Answer] = {}
+        self._closed: str | None = None
+
+    @property
+    def pending(self) -> list[PendingCall]:
+        """Calls without a decision, in the order in which they came."""
+        with self._lock:
+            return [call for call, _ in self._waiting.values()]
+
+    def decide(self, call_id: str, decision: Decision, *, by: str, call_hash: str | None = None) -> bool:
+        """Take a decision; False when the same one was there already.
+
+        Args:
+            call_id: The call.
+            decision: What to do.
+            by: Who says so.
+            call_hash: Hash of the call that was looked at; another call under this id is then refused.
+
+        Raises:
+            ApprovalError: No call of this id waits, or somebody decided otherwise before.
+            ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
+        """
+        with self._lock:
+            if (known := self._answers.get(call_id)) is not None:
+                if known.decision == decision:
+                    return False
+                raise ApprovalError(f"`{call_id}` was decided before: {known.decision.action}, by {known.by}")
+            call, future = self._find(call_id)
+            if call_hash is not None and call_hash != call.call_hash:
+                raise ApprovalError(f"`{call_id}` is another call than the one that was looked at: look again")
+            call.check(decision)
+            answer = Answer(decision, by)
+            if decision.action != "escalate":
+                self._answers[call_id] = answer
+            del self._waiting[call_id]
+        future.get_loop().call_soon_threadsafe(_settle, future, answer)
+        return True
+
+    async def wait(self, call: PendingCall) -> Answer:
+        """The decision on this call, when somebody takes it."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiting[call.call_id] = call, future
+        try:
+            return await future
+        finally:
+            with self._lock:
+                if self._waiting.get(call.call_id, (None, None))[1] is future:
+                    del self._waiting[call.call_id]
+
+    def close(self, why: str) -> None:
+        """Refuse all further decisions, and say why."""
+        with self._lock:
+            self._closed = why
+
+    def _find(self, call_id: str) -> tuple[PendingCall, asyncio.Future[Answer]]:
+        found = self._waiting.get(call_id)
+        if found is None:
+            waiting = ", ".join(self._waiting) or "none"
+            ended = f" ({self._closed})" if self._closed else ""
+            raise ApprovalError(f"no call `{call_id}` waits for a decision{ended}; waiting: {waiting}")
+        return found
+
+
+def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)

@@ -1,0 +1,137 @@
+"""What one run carries along: its settings, its books, its desk, and what was used so far."""
+
+from __future__ import annotations
+
+from agentlab import clock
+from agentlab.agent.approval_policy import ApprovalPolicy
+from agentlab.agent.asking import ask
+from agentlab.agent.conversation import Conversation
+from agentlab.agent.desk import Desk
+from agentlab.agent.grants import Grants
+from agentlab.agent.heartbeat import CallOutcome, StepState, StepSummary
+from agentlab.agent.settings import AgentSettings
+from agentlab.agent.tool_rules import Offer, PastCall
+from agentlab.errors import AgentLabError
+from agentlab.models.base import ChatModel, ModelRequest
+from agentlab.models.reply import Reply
+from agentlab.trace.events import StopReason
+from agentlab.trace.intervals import total_s
+from agentlab.trace.recorder import Recorder
+from agentlab.trace.steps import Step
+from agentlab.trace.trace import Trace
+
+
+class StopRun(AgentLabError):  # noqa: N818  # a signal, not a failure
+    """Ends the run with a stop reason of its own; calls that wait get the text as their return."""
+
+    def __init__(self, stop_reason: StopReason, text: str) -> None:
+        super().__init__(stop_reason, text)
+        self.stop_reason: StopReason = stop_reason
+        self.text = text
+
+
+class RunState:
+    """One run on its way. Approvers see it as their surroundings."""
+
+    def __init__(
+        self, settings: AgentSettings, approval: ApprovalPolicy | None, recorder: Recorder, grants: Grants
+    ) -> None:
+        self.settings = settings
+        self.approval = approval
+        self.recorder = recorder
+        self.grants = grants
+        self.conversation = Conversation(settings, recorder)
+        self.desk = Desk()
+        self.past: list[PastCall] = []
+        """The calls that ran, oldest first."""
+        self.summaries: list[StepSummary] = []
+        """The steps that are over."""
+        self.broken_replies = 0
+        """Replies in a row that could not be used."""
+
+    def take_up(self) -> None:
+        """Read out of the trace where a run stood that goes on."""
+        self.conversation.take_up()
+        open_step = self.trace.steps[-1].number if self.trace.steps and self.trace.steps[-1].decision is None else 0
+        for step in self.trace.steps:
+            if step.number != open_step:
+                self._take_up_step(step)
+
+    def _take_up_step(self, step: Step) -> None:
+        for record in step.tool_calls:
+            if record.started is not None and record.returned is not None:
+                success = record.returned.status == "success"
+                self.past.append(PastCall(tool=record.tool, success=success, returned=record.returned.text))
+        inputs = step.decision.inputs if step.decision else {}
+        calls = tuple(CallOutcome(**call) for call in inputs.get("calls", ()))
+        self.summaries.append(StepSummary(calls=calls, input_tokens=inputs.get("input_tokens")))
+
+    @property
+    def trace(self) -> Trace:
+        """All that happened so far."""
+        return self.recorder.trace
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time of the run so far, without the time in which people decided [s]."""
+        return (self.trace.duration_s or 0.0) + self._since_last_s() - total_s(self.trace.human_intervals())
+
+    @property
+    def known_tokens(self) -> int:
+        """Tokens of all model calls, as far as they were told: at least so many were used."""
+        calls = (*self.trace.model_calls, *self.trace.side_calls)
+        return sum((c.usage.input_tokens or 0) + (c.usage.output_tokens or 0) for c in calls)
+
+    @property
+    def known_cost_usd(self) -> float | None:
+        """Cost of all model calls whose tokens are known [US dollars]; None without a price."""
+        price = self.settings.limits.price
+        if price is None:
+            return None
+        calls = (*self.trace.model_calls, *self.trace.side_calls)
+        return sum(price.cost_usd(c.usage) or 0.0 for c in calls)
+
+    def remaining_s(self) -> float | None:
+        """What the time limit leaves [s]; None without one.
+
+        Raises:
+            StopRun: Some limit has been reached.
+        """
+        limits = self.settings.limits
+        reached = limits.reached(self.known_tokens, self.known_cost_usd, self.elapsed_s)
+        if reached is not None:
+            raise StopRun(reached, f"the run came to its limit ({reached}) before this call was answered")
+        return None if limits.seconds is None else limits.seconds - self.elapsed_s
+
+    def offer(self) -> Offer:
+        """What may be called now."""
+        return self.settings.rules.offer(tuple(self.settings.tools), self.past)
+
+    def uncalled(self) -> tuple[str, ...]:
+        """Tools that the rules demand before the end and that were not called yet."""
+        return self.settings.rules.uncalled(self.settings.tools, self.past)
+
+    def step_state(self, outcomes: tuple[CallOutcome, ...]) -> StepState:
+        """What the heartbeat policy sees."""
+        trace, step = self.trace, self.trace.steps[-1]
+        return StepState(
+            step=step.number,
+            max_steps=self.settings.max_steps,
+            calls=outcomes,
+            earlier=tuple(self.summaries),
+            usage=trace.usage,
+            known_tokens=self.known_tokens,
+            input_tokens=step.model_calls[-1].usage.input_tokens if step.model_calls else None,
+            context_window_tokens=self.settings.context_window_tokens,
+            cost_usd=self.known_cost_usd,
+            elapsed_s=self.elapsed_s,
+            required_tools=self.uncalled(),
+        )
+
+    async def ask_model(self, model: ChatModel, request: ModelRequest) -> Reply:
+        """A model's judgement of a tool call, booked apart from the run's own tokens."""
+        return await ask(model, request, self.recorder, purpose="approval")
+
+    def _since_last_s(self) -> float:
+        events = self.trace.events
+        return (clock.monotonic_ns() - events[-1].t_ns) / 1e9 if events else 0.0
