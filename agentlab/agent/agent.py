@@ -212,7 +212,6 @@ class Agent:
             warnings.warn(
                 f"the agent differs from the recorded one: {'; '.join(differences)}", AgentDiffersWarning, stacklevel=2
             )
-        state.recorder.step = trace.steps[-1].number if trace.steps else 0
         state.take_up()
         state.recorder.emit(RunResumed, resumed_at=clock.now(), differences=differences)
         state.recorder.flush()

@@ -96,7 +96,7 @@ def _record_reply(
         ModelReplied,
         complete=complete,
         called_seq=called_seq,
-        chunks=chunks.pack(request_ns, record.headers_ns, record.close_ns),
+        chunks=chunks.pack(request_ns, record.headers_ns, record.close_ns, at_ns=recorder.in_run_time(request_ns)),
         usage=reply.usage,
         finish_reason=reply.finish_reason,
         response_id=record.response_id,

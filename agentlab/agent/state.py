@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agentlab import clock
 from agentlab.agent.approval_policy import ApprovalPolicy
 from agentlab.agent.asking import ask
 from agentlab.agent.conversation import Conversation
@@ -134,4 +133,4 @@ class RunState:
 
     def _since_last_s(self) -> float:
         events = self.trace.events
-        return (clock.monotonic_ns() - events[-1].t_ns) / 1e9 if events else 0.0
+        return (self.recorder.now_ns() - events[-1].t_ns) / 1e9 if events else 0.0

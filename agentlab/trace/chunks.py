@@ -130,10 +130,19 @@ class ChunkRecorder:
         self._kinds.append(chunk.kind)
         self._sizes.append(chunk.size_bytes)
 
-    def pack(self, request_ns: int, headers_ns: int | None, close_ns: int | None) -> ChunkLog:
-        """The log; the arguments are monotonic times [ns]."""
+    def pack(
+        self, request_ns: int, headers_ns: int | None, close_ns: int | None, *, at_ns: int | None = None
+    ) -> ChunkLog:
+        """The log; the arguments are monotonic times [ns], on the clock of the chunks.
+
+        Args:
+            request_ns: Just before the request left.
+            headers_ns: Response headers received.
+            close_ns: Stream closed.
+            at_ns: `request_ns` in the time of the run, where that is another.
+        """
         return ChunkLog(
-            request_ns=request_ns,
+            request_ns=request_ns if at_ns is None else at_ns,
             headers_ns=None if headers_ns is None else headers_ns - request_ns,
             close_ns=None if close_ns is None else close_ns - request_ns,
             offsets=_pack(array("q", [t - request_ns for t in self._times])),

@@ -56,7 +56,7 @@ class EventBase(Value):
     seq: int
     """Position in the run, from 0, without gaps; live-only events have the next event's."""
     t_ns: int
-    """Monotonic time [ns]; only differences within one process mean anything."""
+    """Monotonic time [ns]; only differences mean anything. Between the processes of a resumed run it stands."""
 
 
 class ToolSpec(Value):
@@ -263,7 +263,7 @@ class RunPaused(EventBase):
 
 
 class RunResumed(EventBase):
-    """The run goes on, perhaps in another process; its clock starts anew."""
+    """The run goes on, perhaps in another process."""
 
     type: Literal["run_resumed"] = "run_resumed"
     resumed_at: datetime

@@ -18,7 +18,9 @@ class Recorder:
     def __init__(self, run_id: str, trace: Trace, journal: Journal | None = None) -> None:
         self.run_id = run_id
         self.trace = trace
-        self.step = 0
+        self.step = trace.steps[-1].number if trace.steps else 0
+        # A run that goes on in another process has another clock: its time goes on where it stood.
+        self._shift_ns = trace.events[-1].t_ns - clock.monotonic_ns() if trace.events else 0
         self._journal = journal
         self._readers: list[asyncio.Queue[Event | None]] = []
 
@@ -40,6 +42,14 @@ class Recorder:
         """Tell live readers only; nothing is made when nobody reads."""
         if self._readers:
             self._publish(self._stamp(event_type, fields))
+
+    def now_ns(self) -> int:
+        """The time of the run [ns]."""
+        return clock.monotonic_ns() + self._shift_ns
+
+    def in_run_time(self, t_ns: int) -> int:
+        """A time of the clock in force, in the time of the run [ns]."""
+        return t_ns + self._shift_ns
 
     def flush(self) -> None:
         """Return when all that was recorded survives the end of the process."""
@@ -74,7 +84,7 @@ class Recorder:
 
     def _stamp(self, event_type: type[EventBase], fields: dict[str, Any]) -> Event:
         event: Event = event_type(  # type: ignore[assignment]
-            run_id=self.run_id, step=self.step, seq=len(self.trace.events), t_ns=clock.monotonic_ns(), **fields
+            run_id=self.run_id, step=self.step, seq=len(self.trace.events), t_ns=self.now_ns(), **fields
         )
         return event
 

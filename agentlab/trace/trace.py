@@ -142,26 +142,17 @@ class Trace:
 
     @property
     def duration_s(self) -> float | None:
-        """From the first event to the last [s]; of a resumed run the sum of its parts, as each had its own clock."""
-        return None if not self.events else sum(end - start for start, end in self._parts()) / 1e9
+        """From the first event to the last [s]. Of a resumed run, the time between its processes does not count."""
+        return None if not self.events else (self.events[-1].t_ns - self.events[0].t_ns) / 1e9
 
     def human_intervals(self) -> list[tuple[int, int]]:
-        """When somebody was waited for, monotonic [ns]: from each question to the person's answer.
-
-        A wait that outlived its process has no length here: its two ends were on different clocks.
-        """
+        """When somebody was waited for, monotonic [ns]: from each question to the person's answer."""
         return [
             (record.requested.t_ns, decision.t_ns)
             for record in self.tool_calls.values()
             for decision in record.decisions
-            if record.requested is not None
-            and decision.approver_kind == "person"
-            and decision.t_ns >= record.requested.t_ns
-            and not self._resumed_between(record.requested.seq, decision.seq)
+            if record.requested is not None and decision.approver_kind == "person"
         ]
-
-    def _resumed_between(self, first: int, last: int) -> bool:
-        return any(event.type == "run_resumed" for event in self.events[first : last + 1])
 
     def to_jsonl(self, path: str | Path) -> Path:
         """Write one event a line; the path that was written."""
@@ -194,15 +185,6 @@ class Trace:
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return trace_html(self)
-
-    def _parts(self) -> Iterator[tuple[int, int]]:
-        first = last = self.events[0].t_ns
-        for event in self.events:
-            if event.type == "run_resumed":
-                yield first, last
-                first = event.t_ns
-            last = event.t_ns
-        yield first, last
 
     def _on_run_started(self, event: RunStarted) -> None:
         self._started = event
