@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from agentlab import clock
 from agentlab.agent.approval_policy import ApprovalPolicy, policy_in_force
@@ -13,6 +13,7 @@ from agentlab.agent.differences import AgentDiffersWarning, differences_between
 from agentlab.agent.grants import Grants
 from agentlab.agent.heartbeat import HeartbeatPolicy
 from agentlab.agent.heartbeats import OnRequest
+from agentlab.agent.inbox import RunStore
 from agentlab.agent.limits import Limits, Retries
 from agentlab.agent.memory import Memory
 from agentlab.agent.protocol import Memgpt, Native, TalkProtocol
@@ -29,21 +30,12 @@ from agentlab.messages import history as conversations
 from agentlab.messages.message import Message
 from agentlab.models.base import ChatModel, ModelParams
 from agentlab.trace.events import RunResumed, RunStarted
-from agentlab.trace.journal import Journal
 from agentlab.trace.recorder import Recorder
 from agentlab.trace.trace import Trace
 from agentlab.version import __version__
 
 Input: TypeAlias = str | Message | Sequence[Message]
 History: TypeAlias = "Run | Trace | Sequence[Message]"
-
-
-class RunStore(Protocol):
-    """Something that keeps runs; a lab is one."""
-
-    def journal(self, run_id: str) -> Journal:
-        """A journal for a run, new or taken up again."""
-        ...
 
 
 class Agent:
@@ -172,7 +164,7 @@ class Agent:
         settings, run_id = self._settings, clock.new_run_id()
         messages, earlier = self._input_messages(input), _messages_of(history)
         _refuse_broken(earlier)
-        state = self._state(Recorder(run_id, Trace(live=True), lab.journal(run_id) if lab is not None else None))
+        state = self._state(run_id, Trace(live=True), lab)
         state.recorder.emit(
             RunStarted,
             started_at=clock.now(),
@@ -204,9 +196,7 @@ class Agent:
         trace = paused.trace if isinstance(paused, Run) else paused
         if trace.status in ("finished", "running"):
             raise RunError(f"run `{trace.run_id}` is {trace.status}: only a paused or interrupted run can be resumed")
-        state = self._state(
-            Recorder(trace.run_id, Trace(trace.events, live=True), lab.journal(trace.run_id) if lab else None)
-        )
+        state = self._state(trace.run_id, Trace(trace.events, live=True), lab)
         differences = differences_between(trace.started, self._settings)
         if differences:
             warnings.warn(
@@ -245,8 +235,9 @@ class Agent:
         """
         return cls(model, tools, **settings_from_yaml(text, tools=tools, functions=functions, models=models))
 
-    def _state(self, recorder: Recorder) -> RunState:
-        return RunState(self._settings, policy_in_force(self._settings.approval), recorder, self.grants)
+    def _state(self, run_id: str, trace: Trace, lab: RunStore | None) -> RunState:
+        recorder = Recorder(run_id, trace, None if lab is None else lab.journal(run_id))
+        return RunState(self._settings, policy_in_force(self._settings.approval), recorder, self.grants, lab)
 
     def __repr__(self) -> str:
         settings = self._settings

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, SkipVal
 from agentlab import clock
 from agentlab.agent._thread import start_in_thread
 from agentlab.agent.approval import Decision
-from agentlab.agent.desk import Answer, Desk, PendingCall
+from agentlab.agent.desk import Answer, PendingCall
 from agentlab.agent.front_end import person_at_front_end, person_at_terminal
 from agentlab.agent.kinds import reader
 from agentlab.errors import InputError, ToolArgumentError
@@ -37,7 +37,9 @@ Said: TypeAlias = Decision | bool | str | None
 class Surroundings(Protocol):
     """What an approver may use of the run that asks."""
 
-    desk: Desk
+    async def wait_for_person(self, call: PendingCall) -> Answer:
+        """The decision that somebody takes, here or in another process."""
+        ...
 
     async def ask_model(self, model: ChatModel, request: ModelRequest) -> Reply:
         """A model's reply, recorded and booked as a side call."""
@@ -72,7 +74,7 @@ class Ask(Approver):
     async def ask(self, call: PendingCall, run: Surroundings) -> Answer | None:
         """Wait for a decision on the desk, or ask in the terminal."""
         if self.attended or (self.attended is None and person_at_front_end()):
-            return await run.desk.wait(call)
+            return await run.wait_for_person(call)
         if self.attended is None and person_at_terminal():
             return await Terminal().ask(call, run)
         return None
@@ -89,7 +91,7 @@ class Terminal(Approver):
         """Ask by `input()`; None where there is no terminal."""
         if not person_at_terminal():
             return None
-        waiting = asyncio.ensure_future(run.desk.wait(call))  # somebody else may be faster
+        waiting = asyncio.ensure_future(run.wait_for_person(call))  # somebody else may be faster
         typing = start_in_thread(partial(_typed, call), name="approval")
         both: list[asyncio.Future[Any]] = [waiting, typing]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from agentlab.agent.approval import Decision, call_hash
 from agentlab.agent.tools import Tool
@@ -48,6 +48,17 @@ class PendingCall:
         if decision.arguments is not None and self.tool_object is not None:
             self.tool_object.check(decision.arguments)
 
+    def check_for(self, decision: Decision, call_hash: str | None) -> None:
+        """Return when the decision can be carried out, and is about this very call.
+
+        Raises:
+            ApprovalError: It was taken on other arguments.
+            ToolArgumentError: Edited arguments break the tool's schema.
+        """
+        if call_hash is not None and call_hash != self.call_hash:
+            raise ApprovalError(f"`{self.call_id}` is another call than the one that was looked at: look again")
+        self.check(decision)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,6 +66,16 @@ class Answer:
 
     decision: Decision
     by: str
+
+    def repeats(self, call_id: str, decision: Decision) -> Literal[False]:
+        """False: the same was decided before.
+
+        Raises:
+            ApprovalError: Something else was.
+        """
+        if self.decision != decision:
+            raise ApprovalError(f"`{call_id}` was decided before: {self.decision.action}, by {self.by}")
+        return False
 
 
 class Desk:
@@ -72,29 +93,29 @@ class Desk:
         with self._lock:
             return [call for call, _ in self._waiting.values()]
 
-    def decide(self, call_id: str, decision: Decision, *, by: str, call_hash: str | None = None) -> bool:
+    def decided(self, call_id: str) -> Answer | None:
+        """What was decided on a call; None when nothing was."""
+        with self._lock:
+            return self._answers.get(call_id)
+
+    def decide(self, call_id: str, answer: Answer, *, call_hash: str | None = None) -> bool:
         """Take a decision; False when the same one was there already.
 
         Args:
             call_id: The call.
-            decision: What to do.
-            by: Who says so.
+            answer: What to do, and who says so.
             call_hash: Hash of the call that was looked at; another call under this id is then refused.
 
         Raises:
             ApprovalError: No call of this id waits, or somebody decided otherwise before.
             ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
         """
+        decision = answer.decision
         with self._lock:
             if (known := self._answers.get(call_id)) is not None:
-                if known.decision == decision:
-                    return False
-                raise ApprovalError(f"`{call_id}` was decided before: {known.decision.action}, by {known.by}")
+                return known.repeats(call_id, decision)
             call, future = self._find(call_id)
-            if call_hash is not None and call_hash != call.call_hash:
-                raise ApprovalError(f"`{call_id}` is another call than the one that was looked at: look again")
-            call.check(decision)
-            answer = Answer(decision, by)
+            call.check_for(decision, call_hash)
             if decision.action != "escalate":
                 self._answers[call_id] = answer
             del self._waiting[call_id]
@@ -117,6 +138,15 @@ class Desk:
         """Refuse all further decisions, and say why."""
         with self._lock:
             self._closed = why
+
+    def call(self, call_id: str) -> PendingCall:
+        """The call that waits under this id.
+
+        Raises:
+            ApprovalError: None does.
+        """
+        with self._lock:
+            return self._find(call_id)[0]
 
     def _find(self, call_id: str) -> tuple[PendingCall, asyncio.Future[Answer]]:
         found = self._waiting.get(call_id)

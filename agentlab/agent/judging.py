@@ -66,6 +66,9 @@ async def _ask(
             rule=judgement.rule,
         )
         state.recorder.flush()
+    left = state.left_answer(call)
+    if left is not None:
+        return _decided(call, left, "person", state)
     silent = False
     for approver in policy.approvers:
         answer = await _answer_of(approver, call, state)

@@ -107,7 +107,7 @@ class Run(FrameViews):
         """
         if self.trace.stop_reason is not None:
             raise ApprovalError(f"the run has ended ({self.trace.stop_reason}): nothing is decided any more")
-        return self._state.desk.decide(call_id, decision, by=by, call_hash=call_hash)
+        return self._state.decide(call_id, decision, by, call_hash)
 
     def approve(self, call_id: str, *, always: Scope | None = None, by: str = "person") -> bool:
         """Let the call run; with a scope, later ones like it too."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from agentlab.agent.approval import Decision
 from agentlab.agent.approval_policy import ApprovalPolicy
 from agentlab.agent.asking import ask
 from agentlab.agent.conversation import Conversation
-from agentlab.agent.desk import Desk
+from agentlab.agent.desk import Answer, Desk, PendingCall
 from agentlab.agent.grants import Grants
 from agentlab.agent.heartbeat import CallOutcome, StepState, StepSummary
+from agentlab.agent.inbox import POLL_S, RunStore
 from agentlab.agent.settings import AgentSettings
 from agentlab.agent.tool_rules import Offer, PastCall
 from agentlab.errors import AgentLabError
@@ -33,12 +37,18 @@ class RunState:
     """One run on its way. Approvers see it as their surroundings."""
 
     def __init__(
-        self, settings: AgentSettings, approval: ApprovalPolicy | None, recorder: Recorder, grants: Grants
+        self,
+        settings: AgentSettings,
+        approval: ApprovalPolicy | None,
+        recorder: Recorder,
+        grants: Grants,
+        store: RunStore | None = None,
     ) -> None:
         self.settings = settings
         self.approval = approval
         self.recorder = recorder
         self.grants = grants
+        self._store = store
         self.conversation = Conversation(settings, recorder)
         self.desk = Desk()
         self.past: list[PastCall] = []
@@ -126,6 +136,36 @@ class RunState:
             elapsed_s=self.elapsed_s,
             required_tools=self.uncalled(),
         )
+
+    def decide(self, call_id: str, decision: Decision, by: str, call_hash: str | None) -> bool:
+        """Take a decision on a call that waits; False when the same one was there already."""
+        known = self.desk.decided(call_id)
+        if known is not None:
+            return known.repeats(call_id, decision)
+        self.desk.call(call_id).check_for(decision, call_hash)
+        answer = Answer(decision, by)
+        if self._store is not None and decision.action != "escalate":
+            first = self._store.leave_answer(self.trace.run_id, call_id, decision, by)
+            if first != answer and not first.repeats(call_id, decision):
+                answer = first
+        return self.desk.decide(call_id, answer, call_hash=call_hash)
+
+    def left_answer(self, call: PendingCall) -> Answer | None:
+        """A decision that was left for this call by another process."""
+        return None if self._store is None else self._store.answers(self.trace.run_id).get(call.call_id)
+
+    async def wait_for_person(self, call: PendingCall) -> Answer:
+        """The decision that somebody takes, here or in another process."""
+        waiting = asyncio.ensure_future(self.desk.wait(call))
+        try:
+            while True:
+                await asyncio.wait({waiting}, timeout=None if self._store is None else POLL_S)
+                if waiting.done():
+                    return waiting.result()
+                if (left := self.left_answer(call)) is not None:
+                    return left
+        finally:
+            waiting.cancel()
 
     async def ask_model(self, model: ChatModel, request: ModelRequest) -> Reply:
         """A model's judgement of a tool call, booked apart from the run's own tokens."""

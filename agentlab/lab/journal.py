@@ -16,13 +16,13 @@ from agentlab.lab.project import Projection
 from agentlab.lab.redact import Redactor
 from agentlab.lab.store import Store
 from agentlab.messages.envelopes import unpack_user_text
-from agentlab.trace.events import Event, MessageAdded, ModelReplied, RunFinished, RunStarted
+from agentlab.trace.events import Event, MessageAdded, ModelReplied, RunFinished, RunPaused, RunResumed, RunStarted
 
 GROUP_LIMIT = 200
 """Events in the buffer at which it flushes by itself."""
 
 _TITLE_CHARS = 100
-_NOTED = frozenset({RunStarted, MessageAdded, ModelReplied, RunFinished})
+_NOTED = frozenset({RunStarted, MessageAdded, ModelReplied, RunPaused, RunResumed, RunFinished})
 """Events of which the lab keeps more than their text."""
 
 
@@ -130,11 +130,19 @@ def _write(db: sqlite3.Connection, run_key: int, events: list[Event], text: str)
             db.execute("INSERT INTO chunk_logs (run_key, seq, data) VALUES (?, ?, ?)", log)
         elif isinstance(event, RunStarted):
             _note_start(db, run_key, event)
-        elif isinstance(event, MessageAdded) and event.source == "input":
-            title = unpack_user_text(event.message.text).strip()[:_TITLE_CHARS]
-            db.execute("UPDATE runs SET title = ? WHERE run_key = ? AND title IS NULL", (title, run_key))
+        elif isinstance(event, MessageAdded):
+            _note_title(db, run_key, event)
         elif isinstance(event, RunFinished):
             db.execute("UPDATE runs SET stop_reason = ? WHERE run_key = ?", (event.stop_reason, run_key))
+        else:
+            paused = isinstance(event, RunPaused)
+            db.execute("UPDATE runs SET paused = ? WHERE run_key = ?", (paused, run_key))
+
+
+def _note_title(db: sqlite3.Connection, run_key: int, event: MessageAdded) -> None:
+    if event.source == "input":
+        title = unpack_user_text(event.message.text).strip()[:_TITLE_CHARS]
+        db.execute("UPDATE runs SET title = ? WHERE run_key = ? AND title IS NULL", (title, run_key))
 
 
 def _note_start(db: sqlite3.Connection, run_key: int, event: RunStarted) -> None:

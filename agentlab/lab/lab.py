@@ -10,7 +10,10 @@ from weakref import WeakSet
 
 import pyarrow as pa
 
-from agentlab.errors import InputError, StoreError
+from agentlab.agent.approval import Decision
+from agentlab.agent.desk import Answer, PendingCall
+from agentlab.errors import ApprovalError, InputError, StoreError
+from agentlab.lab.deciding import answers_for, check_decision, leave_answer, waiting_in
 from agentlab.lab.journal import LabJournal
 from agentlab.lab.listing import SHOWN, RunInfo, listing_html
 from agentlab.lab.reader import LogRow, Reader
@@ -84,6 +87,52 @@ class Lab(Frames):
             trace.live = any(info.status == "running" for info in self._reader.listing(run_id=run_id))
         return trace
 
+    def pending(self) -> list[PendingCall]:
+        """Tool calls of all runs that wait for a decision, oldest run first."""
+        return [call for trace in self._undecided() for call in waiting_in(trace, self.answers(trace.run_id))]
+
+    def decide(self, call_id: str, decision: Decision, *, by: str = "person", call_hash: str | None = None) -> bool:
+        """Decide a call that waits, whichever process runs it; False when the same decision was there already.
+
+        A run that still lives in some process takes it up at once, a paused one when it is resumed.
+
+        Args:
+            call_id: The call, from `pending()`.
+            decision: What to do with it.
+            by: Who decides, for the trace.
+            call_hash: Hash of the call that was looked at; another call under this id is then refused.
+
+        Raises:
+            ApprovalError: No such call waits, or somebody decided otherwise before.
+            ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
+        """
+        for trace in self._undecided():
+            if (known := self.answers(trace.run_id).get(call_id)) is not None:
+                return known.repeats(call_id, decision)
+            for call in waiting_in(trace, ()):
+                if call.call_id == call_id:
+                    check_decision(call, decision, call_hash, trace)
+                    first = self.leave_answer(trace.run_id, call_id, decision, by)
+                    return first == Answer(decision, by) or first.repeats(call_id, decision)
+        waiting = ", ".join(call.call_id for call in self.pending()) or "none"
+        raise ApprovalError(f"no call `{call_id}` waits for a decision in {self._store}; waiting: {waiting}")
+
+    def resume(self, run: str | RunInfo, agent: Agent) -> Run:
+        """Go on with a run that was paused, or whose process ended, with its agent given again.
+
+        Raises:
+            RunError: The run is over, or is still running.
+        """
+        return agent.resume(self.trace(run), lab=self)
+
+    def answers(self, run_id: str) -> dict[str, Answer]:
+        """The decisions that were left for a run, by call id."""
+        return answers_for(self._store, run_id)
+
+    def leave_answer(self, run_id: str, call_id: str, decision: Decision, by: str) -> Answer:
+        """Leave a decision for a run; the one that is there now. Of two at once, one is first, and stays."""
+        return leave_answer(self._store, run_id, call_id, decision, by)
+
     def delete(self, run: str | RunInfo) -> None:
         """Remove a run, for good.
 
@@ -110,7 +159,7 @@ class Lab(Frames):
         """What frames are made of, straight from the file; oldest run first. `messages_df` and others read better.
 
         Args:
-            table: `runs`, `steps`, `model_calls`, `tool_calls` or `messages`.
+            table: `runs`, `steps`, `model_calls`, `tool_calls`, `approvals` or `messages`.
             run_ids: Only these runs.
         """
         return self._reader.table(table, run_ids)
@@ -152,6 +201,12 @@ class Lab(Frames):
         if self._store.closed:
             return f"<p>{as_html(repr(self)[1:-1])}</p>"
         return listing_html(repr(self)[1:-1], self._reader.listing(limit=SHOWN), len(self))
+
+    def _undecided(self) -> Iterator[Trace]:
+        """Runs that have not ended, oldest first."""
+        for info in reversed(self._reader.listing()):
+            if info.status != "finished":
+                yield Trace(self._reader.events(info.run_id))
 
     def _find(self, run: str | RunInfo) -> str:
         if isinstance(run, RunInfo):

@@ -152,11 +152,10 @@ def _is_written(owner: str | None) -> bool:
 
 
 def _info(row: Any) -> RunInfo:
-    unfinished: RunStatus = "running" if _is_written(row["owner"]) else "interrupted"
     return RunInfo(
         run_id=row["run_id"],
         started_at=None if row["started_at"] is None else datetime.fromisoformat(row["started_at"]),
-        status="finished" if row["stop_reason"] else unfinished,
+        status=_status(row),
         stop_reason=row["stop_reason"],
         agent_name=row["agent_name"],
         model=row["model"],
@@ -167,3 +166,11 @@ def _info(row: Any) -> RunInfo:
         n_steps=row["n_steps"],
         n_events=row["n_events"],
     )
+
+
+def _status(row: Any) -> RunStatus:
+    if row["stop_reason"]:
+        return "finished"
+    if row["paused"]:
+        return "paused"
+    return "running" if _is_written(row["owner"]) else "interrupted"

@@ -46,6 +46,7 @@ runs = sa.Table(
     sa.Column("parent_run_id", sa.Text),
     sa.Column("title", sa.Text, comment="The beginning of what the user asked."),
     sa.Column("stop_reason", sa.Text, comment="NULL until the run has ended."),
+    sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false(), comment="It waits for decisions."),
     sa.Column("owner", sa.Text, comment="The process that writes: pid, start, host. NULL when none does."),
 )
 
@@ -76,6 +77,17 @@ packs = sa.Table(
     sa.Column("n_events", sa.Integer, nullable=False, comment="How many events it was made from."),
     sa.Column("data", sa.LargeBinary, nullable=False, comment="An Arrow record batch."),
 )
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("call_id", sa.Text, primary_key=True),
+    sa.Column("decision", sa.Text, nullable=False, comment="JSON."),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.Text, nullable=False, comment="Wall time, UTC, ISO 8601 with microseconds."),
+)
+"""Decisions left for runs, by whichever process; the run that takes one writes it into its journal."""
 
 _EVENTS_VIEW = """
 CREATE VIEW events AS
@@ -136,6 +148,7 @@ class Store:
     def delete(self, run_id: str) -> None:
         """Remove all rows of a run."""
         with self.writing() as db:
+            db.execute("DELETE FROM answers WHERE run_id = ?", (run_id,))
             for table in (packs, chunk_logs, journal, runs):
                 which = "run_key IN (SELECT run_key FROM runs WHERE run_id = ?)"
                 db.execute(f"DELETE FROM {table.name} WHERE {which}", (run_id,))  # noqa: S608  # our own names

@@ -1,0 +1,90 @@
+"""Decisions on calls that wait, from any process: what waits in a lab, and the answers that were left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import jsonschema
+import orjson
+
+from agentlab import clock
+from agentlab.agent.approval import Decision
+from agentlab.agent.desk import Answer, PendingCall
+from agentlab.agent.protocol import REQUEST_HEARTBEAT, THINKING
+from agentlab.errors import ApprovalError, ToolArgumentError
+from agentlab.lab.journal import utc_text
+from agentlab.lab.store import Store
+from agentlab.trace.events import ToolSpec
+from agentlab.trace.steps import ToolCallRecord
+from agentlab.trace.trace import Trace
+
+_OF_THE_PROTOCOL = {REQUEST_HEARTBEAT, THINKING}
+"""Arguments that the protocol adds to every tool and takes out again: no approver sees them."""
+
+
+def answers_for(store: Store, run_id: str) -> dict[str, Answer]:
+    """The decisions that were left for a run, by call id."""
+    with store.reading() as connection:
+        query = "SELECT call_id, decision, decided_by FROM answers WHERE run_id = ?"
+        rows = connection.exec_driver_sql(query, (run_id,)).all()
+    return {call_id: Answer(Decision.model_validate_json(text), by) for call_id, text, by in rows}
+
+
+def leave_answer(store: Store, run_id: str, call_id: str, decision: Decision, by: str) -> Answer:
+    """Leave a decision; the one that is there now. Of two at once, one is first, and stays."""
+    row = (run_id, call_id, decision.model_dump_json(exclude_none=True), by, utc_text(clock.now()))
+    with store.writing() as db:
+        db.execute(
+            "INSERT INTO answers (run_id, call_id, decision, decided_by, decided_at) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (run_id, call_id) DO NOTHING",
+            row,
+        )
+        query = "SELECT decision, decided_by FROM answers WHERE run_id = ? AND call_id = ?"
+        text, first = db.execute(query, (run_id, call_id)).fetchone()
+    return Answer(Decision.model_validate_json(text), first)
+
+
+def waiting_in(trace: Trace, answered: Iterable[str]) -> list[PendingCall]:
+    """The calls of a run that wait and for which no decision was left."""
+    done = set(answered)
+    specs = {tool.name: tool for tool in trace.started.tools}
+    return [_as_pending(record, trace, specs) for record in trace.waiting if record.call_id not in done]
+
+
+def check_decision(call: PendingCall, decision: Decision, call_hash: str | None, trace: Trace) -> None:
+    """Return when the decision can be carried out, and is about this very call.
+
+    Raises:
+        ApprovalError: It was taken on other arguments, or hands on to nobody.
+        ToolArgumentError: Edited arguments break the tool's schema.
+    """
+    if decision.action == "escalate":
+        raise ApprovalError("there is nobody to hand on to here: approve, edit, deny, respond or stop")
+    call.check_for(decision, call_hash)
+    if decision.arguments is None:
+        return
+    spec = next(tool for tool in trace.started.tools if tool.name == call.tool)
+    schema = _schema_of(spec)
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(decision.arguments):
+        raise ToolArgumentError(call.tool, f"`{error.json_path}`: {error.message}")
+
+
+def _schema_of(spec: ToolSpec) -> dict[str, object]:
+    properties = {name: p for name, p in spec.parameters["properties"].items() if name not in _OF_THE_PROTOCOL}
+    required = [name for name in spec.parameters.get("required", ()) if name not in _OF_THE_PROTOCOL]
+    return {**spec.parameters, "properties": properties, "required": required}
+
+
+def _as_pending(record: ToolCallRecord, trace: Trace, specs: dict[str, ToolSpec]) -> PendingCall:
+    requested = record.requested
+    assert requested is not None  # noqa: S101  # it waits
+    spec = specs.get(record.tool)
+    return PendingCall(
+        call_id=record.call_id,
+        tool=record.tool,
+        arguments=orjson.loads(requested.arguments),
+        run_id=trace.run_id,
+        step=record.step,
+        description=spec.description if spec else "",
+        rule=requested.rule,
+    )
