@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentlab.agent.agent import Agent
 from agentlab.agent.memory import Memory
+from agentlab.agent.tool_rule_kinds import ExitLoop
 from agentlab.demo.tools import calculate, days_between, read_column
 from agentlab.messages import builders
 from agentlab.messages.calls import tool_call
@@ -35,6 +36,7 @@ def demo_agent(model: ChatModel) -> Agent:
         model,
         [read_column, calculate, days_between],
         protocol="memgpt",
+        rules=[ExitLoop("send_message")],
         memory=Memory({"human": "Name: Ada. Likes short answers."}),
         max_steps=6,
         params={"temperature": 0, "max_tokens": 200},
@@ -62,7 +64,7 @@ def scripted_model() -> ScriptedModel:
         [
             call("read_column", column="temperature", heartbeat=True),
             call("calculate", expression="max(21.5, 22.0, 20.9, 23.1, 22.5)", heartbeat=True),
-            call("send_message", message="The highest temperature is 23.1.", heartbeat=False),
+            call("send_message", message="The highest temperature is 23.1."),
         ],
         ttft_s=0.15,
         gap_s=0.02,
@@ -73,7 +75,7 @@ def _worked(question: str, column: str, values: str, function: str, result: str,
     steps = [
         ("read_column", {"column": column, "request_heartbeat": True}, values),
         ("calculate", {"expression": f"{function}({values})", "request_heartbeat": True}, result),
-        ("send_message", {"message": answer.format(result), "request_heartbeat": False}, None),
+        ("send_message", {"message": answer.format(result)}, None),
     ]
     messages = [builders.user_message(question)]
     for name, arguments, returned in steps:

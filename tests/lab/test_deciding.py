@@ -120,7 +120,7 @@ async def test_a_process_killed_while_a_call_waits_loses_nothing(tmp_path):
         first, second = lab.pending()
         for waiting in (first, second):
             lab.decide(waiting.call_id, Decision(action="approve"))
-        run = await lab.resume(first.run_id, agent())
+        run = await lab.resume(first.run_id, agent(attended=True))
     assert (run.stop_reason, run.text) == ("end_turn", "Done.")
     assert [p["to"] for p in PAID] == ["ann", "bob"]
     assert lint(run.messages) == []
