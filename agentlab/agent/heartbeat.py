@@ -105,6 +105,10 @@ class HeartbeatPolicy(Value):
 
     kind: str
 
+    def __init__(self, first: Any = None, /, **fields: Any) -> None:
+        """The first field may be given by its place: `UntilTool("send_message")`."""
+        super().__init__(**({} if first is None else {_first_field(type(self)): first}), **fields)
+
     def decide(self, state: StepState) -> Continuation:
         """Go on or stop, and why."""
         raise NotImplementedError
@@ -123,6 +127,13 @@ class HeartbeatPolicy(Value):
 
 
 Policy: TypeAlias = Annotated[SerializeAsAny[HeartbeatPolicy], BeforeValidator(reader(HeartbeatPolicy))]
+
+
+def _first_field(policy: type[HeartbeatPolicy]) -> str:
+    for name in policy.model_fields:
+        if name != "kind":
+            return name
+    raise TypeError(f"`{policy.__name__}` takes no argument")
 
 
 def _members(policy: HeartbeatPolicy, kind: type[AnyOf] | type[AllOf]) -> tuple[HeartbeatPolicy, ...]:
