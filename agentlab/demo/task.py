@@ -36,7 +36,7 @@ def demo_agent(model: ChatModel) -> Agent:
         model,
         [read_column, calculate, days_between],
         protocol="memgpt",
-        rules=[ExitLoop("send_message")],
+        rules=[ExitLoop(tool="send_message")],
         memory=Memory({"human": "Name: Ada. Likes short answers."}),
         max_steps=6,
         params={"temperature": 0, "max_tokens": 200},
@@ -72,7 +72,7 @@ def scripted_model() -> ScriptedModel:
 
 
 def _worked(question: str, column: str, values: str, function: str, result: str, answer: str) -> list[Message]:
-    steps = [
+    steps: list[tuple[str, dict[str, object], str | None]] = [
         ("read_column", {"column": column, "request_heartbeat": True}, values),
         ("calculate", {"expression": f"{function}({values})", "request_heartbeat": True}, result),
         ("send_message", {"message": answer.format(result)}, None),
