@@ -92,6 +92,8 @@ def _called(item: Called, whole: bool) -> str:
     rows = ""
     if item.arguments is not None:
         rows += _row("arguments", pretty(item.arguments), limit)
+    if item.approval is not None:
+        rows += _row("approval", item.approval, limit)
     if item.returned is not None:
         rows += _row("error" if item.status == "error" else "returned", pretty(item.returned), limit)
     table = f'<table class="al-io"><tbody>{rows}</tbody></table>' if rows else ""

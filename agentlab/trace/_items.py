@@ -30,8 +30,8 @@ from agentlab.messages.parts import (
     UrlImage,
 )
 from agentlab.messages.returns import CallReturn, returns_of
-from agentlab.trace.events import ContinuationDecided, ErrorRaised, RunStarted
-from agentlab.trace.words import as_json
+from agentlab.trace.events import ApprovalDecided, ContinuationDecided, ErrorRaised, RunStarted
+from agentlab.trace.words import as_json, seconds
 
 if TYPE_CHECKING:
     from agentlab.trace.steps import Entry, Step, ToolCallRecord
@@ -81,6 +81,8 @@ class Called:
     """False: it was answered without having run."""
     heartbeat: bool = False
     """The model asked for another step along with it."""
+    approval: str | None = None
+    """What approvers said of it, in words; None when nobody was asked."""
     messages: int = 0
 
 
@@ -247,6 +249,7 @@ class _Reader:
             duration_s=record.duration_s,
             ran=record.started is not None,
             heartbeat=heartbeat,
+            approval=approval_in_words(record),
             messages=messages,
         )
 
@@ -345,3 +348,30 @@ def _picture(part: ImagePart) -> str:
     if isinstance(source, Base64Image):
         return f"{source.media_type}, {len(source.data):,} base64 characters"
     return f"stored as {source.file_id}"
+
+
+_VERBS = {
+    "approve": "approved",
+    "edit": "approved with other arguments",
+    "deny": "denied",
+    "respond": "answered in the tool's place",
+    "escalate": "handed on",
+    "stop": "stopped the run",
+}
+
+
+def approval_in_words(record: ToolCallRecord) -> str | None:
+    """What approvers said of a call and how long each was waited for; None when nobody was asked."""
+    said = [_decision_in_words(decision, record) for decision in record.decisions]
+    if record.status == "waiting":
+        said.append("waits for a decision")
+    return "; ".join(said) or None
+
+
+def _decision_in_words(decision: ApprovalDecided, record: ToolCallRecord) -> str:
+    told = f"{_VERBS[decision.action]} by {decision.approver}"
+    if decision.approver_kind == "person" and record.requested is not None:
+        told += f" after {seconds((decision.t_ns - record.requested.t_ns) / 1e9)}"
+    if decision.action == "edit" and record.requested is not None:
+        told += f", in the place of {record.requested.arguments}"
+    return f"{told}: {decision.reason}" if decision.reason else told

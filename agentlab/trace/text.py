@@ -128,6 +128,8 @@ def _called(item: Called, width: int) -> Iterator[str]:
     heartbeat = " (asks for a heartbeat)" if item.heartbeat else ""
     arguments = f" {item.arguments}" if item.arguments is not None else ""
     yield from _labelled("calls", f"{in_one_line(item.tool)}{heartbeat}{arguments}", width)
+    if item.approval is not None:
+        yield from _labelled("approval", item.approval, width)
     facts = [seconds(item.duration_s)] if item.ran else ["never ran"]
     facts += [in_one_line(item.error_type)] if item.error_type else []
     facts += [item.status] if item.status in ("waiting", "running", "unanswered") else []

@@ -18,6 +18,7 @@ _HOMES = {
     "steps_df": "agentlab.analysis.frames",
     "messages_df": "agentlab.analysis.frames",
     "tool_calls_df": "agentlab.analysis.frames",
+    "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
     "waterfall": "agentlab.analysis.plots",
 }
@@ -50,6 +51,11 @@ class Frames:
     def tool_calls_df(self) -> pd.DataFrame:
         """One row a tool call: arguments, outcome, duration."""
         frame: pd.DataFrame = view("tool_calls_df")(self)
+        return frame
+
+    def approvals_df(self) -> pd.DataFrame:
+        """One row a decision about a tool call, and one for each call that waits."""
+        frame: pd.DataFrame = view("approvals_df")(self)
         return frame
 
     def chunks_df(self) -> pd.DataFrame:

@@ -513,3 +513,26 @@ async def test_a_trace_cut_anywhere_can_be_resumed_to_its_end():
         assert lint(run.messages) == [], length
         started = [e.call_id for e in run.trace if e.type == "tool_started"]
         assert len(started) == len(set(started)), "a tool that had started is not started again"
+
+
+async def test_the_trace_shows_who_decided_what_and_how_long_it_took():
+    with clock.frozen():
+        agent = Agent(ScriptedModel([ONE, ONE, "Done."], ttft_s=1), [pay], approval=ATTENDED)
+        run = agent.run("pay ann")
+
+        async def person():
+            async for event in run:
+                if event.type == "approval_requested":
+                    await clock.sleep(40)
+                    waiting = run.pending[0].call_id
+                    if event.step == 1:
+                        run.edit(waiting, {"to": "bob", "amount": 1}, by="<b>eve</b>")
+                    else:
+                        run.deny(waiting, "once is enough", by="eve")
+
+        await asyncio.gather(run, person())
+    for shown in (run._repr_html_(), repr(run.trace)):
+        assert "approved with other arguments by" in shown
+        assert "after 40.0 s" in shown
+        assert "denied by eve after 40.0 s: once is enough" in " ".join(shown.split())
+    assert "<b>eve" not in run._repr_html_()
