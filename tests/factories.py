@@ -19,6 +19,8 @@ from agentlab.messages.message import FunctionCall, Message, ToolCall, ToolRetur
 from agentlab.messages.parts import ReasoningPart, TextPart
 from agentlab.trace.chunks import Chunk, ChunkKind, ChunkLog, ChunkRecorder
 from agentlab.trace.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     ContinuationDecided,
     ErrorRaised,
     Event,
@@ -27,6 +29,8 @@ from agentlab.trace.events import (
     ModelCalled,
     ModelReplied,
     RunFinished,
+    RunPaused,
+    RunResumed,
     RunStarted,
     StepFinished,
     StepStarted,
@@ -63,6 +67,7 @@ class ReplyPlan:
     comes: bool = True
     """False: nothing came back before the process died."""
     size_bytes: int = 120
+    purpose: str = "step"
     marks_ns: dict[str, int] = field(default_factory=dict)
 
 
@@ -78,6 +83,8 @@ class ToolPlan:
     ok: bool = True
     returns: bool = True
     """False: the process died before it came back."""
+    asked_s: float | None = None
+    """How long a person thought about it before it ran; None: nobody was asked."""
     text: str = "two cats"
 
 
@@ -169,6 +176,28 @@ class Story:
             self.emit(StepFinished, step_id=f"step-{self.run_id}-{self._step}")
         return self
 
+    def pause(self, call_id: str, tool_name: str) -> Story:
+        """Ask a person about a call, and pause the run."""
+        self.ask(call_id, tool_name)
+        self.emit(RunPaused, pending=(call_id,))
+        return self
+
+    def resume(self) -> Story:
+        """Go on in another process; time goes on where it stood."""
+        self.emit(RunResumed, resumed_at=self._started_at)
+        return self
+
+    def ask(self, call_id: str, tool_name: str) -> None:
+        """Ask about a call."""
+        self.emit(
+            ApprovalRequested, call_id=call_id, tool=tool_name, arguments="{}", call_hash="h", rule="it deletes things"
+        )
+
+    def decide(self, call_id: str, tool_name: str, action: str = "approve", **fields: Any) -> None:
+        """Decide a call; a person does, when nobody else is named."""
+        who = {"approver": "ada", "approver_kind": "person", **fields}
+        self.emit(ApprovalDecided, call_id=call_id, tool=tool_name, action=action, call_hash="h", **who)
+
     def end(self, stop_reason: StopReason = "end_turn") -> Trace:
         """The trace of the whole run."""
         self.emit(RunFinished, stop_reason=stop_reason)
@@ -179,7 +208,14 @@ class Story:
         return Trace(self.events, live=live)
 
     def _reply(self, plan: ReplyPlan) -> None:
-        self.emit(ModelCalled, model="tiny-1", provider="scripted", n_messages=self._messages, tool_choice="auto")
+        self.emit(
+            ModelCalled,
+            model="tiny-1",
+            provider="scripted",
+            n_messages=self._messages,
+            tool_choice="auto",
+            purpose=plan.purpose,
+        )
         if plan.comes:
             log = chunk_log(plan, self._t_ns)
             self._t_ns += log.close_ns or 0
@@ -204,6 +240,11 @@ class Story:
         return [call.id for call in calls]
 
     def _tools(self, tools: Sequence[ToolPlan], call_ids: Sequence[str]) -> None:
+        for plan, call_id in zip(tools, call_ids, strict=True):
+            if plan.asked_s is not None:
+                self.ask(call_id, plan.name)
+                self.wait(plan.asked_s)
+                self.decide(call_id, plan.name)
         begin_ns = self._t_ns
         marks: list[tuple[int, int, ToolPlan, str, bool]] = []
         for order, (plan, call_id) in enumerate(zip(tools, call_ids, strict=True)):
@@ -272,6 +313,7 @@ replies = st.builds(
     usage=st.one_of(st.just(NO_USAGE), st.builds(tokens, st.integers(0, 99), st.none() | st.integers(0, 99))),
     complete=st.booleans(),
     size_bytes=st.sampled_from((0, 50)),
+    purpose=st.sampled_from(("step", "step", "approval")),
 )
 tools = st.builds(
     ToolPlan,
@@ -279,6 +321,7 @@ tools = st.builds(
     duration_s=st.none() | st.floats(0, 2),
     delay_s=st.sampled_from((0.0, 0.05, 1.0)),
     ok=st.booleans(),
+    asked_s=st.none() | st.sampled_from((0.0, 0.7)),
 )
 
 
@@ -290,6 +333,8 @@ def traces(draw: st.DrawFn, run_id: str = "run-1") -> Trace:
         used = draw(st.lists(tools, max_size=3))
         plans = draw(st.lists(replies, min_size=1, max_size=2))
         story.step(*plans, *used, idle_s=draw(st.sampled_from((0.0, 0.2))))
+        if draw(st.booleans()):
+            story.pause(f"call-waiting-{len(story.events)}", "delete").resume()
     whole = story.end()
     kept = draw(st.integers(1, len(whole)) | st.just(len(whole)))
     return Trace(whole.events[:kept])

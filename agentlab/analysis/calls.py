@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from agentlab.analysis.grouping import floats, since
+from agentlab.analysis.grouping import floats, rows_where
 from agentlab.analysis.latency import NS_PER_S, CallInstants, ChunkLogs, Floats
 from agentlab.analysis.sources import Tables
 
@@ -34,6 +35,11 @@ class ModelCalls:
         return floats(self.table[name])
 
     @cached_property
+    def for_steps(self) -> npt.NDArray[np.bool_]:
+        """Which calls were made for a step itself; in the others a model judged a tool call or summed up."""
+        return rows_where(self.table["purpose"], "step")
+
+    @cached_property
     def instants(self) -> CallInstants:
         """The instants of each call."""
         return CallInstants.of(self.logs, headers_ns=self.column("headers_ns"), close_ns=self.column("close_ns"))
@@ -56,10 +62,6 @@ class ModelCalls:
             "prefill_s": self.column("prefill_s"),
             **self._transport(),
         }
-
-    def since(self, name: str, start_ns: pa.Array) -> Floats:
-        """A column of monotonic times, as offsets from others [ns]."""
-        return since(self.table[name], start_ns)
 
     def _transport(self) -> dict[str, Floats]:
         """What the client's transport saw. A connection that was there already took no time, which is a measure."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from agentlab.errors import InputError
 from agentlab.messages.message import Role
-from agentlab.trace.events import MessageSource, StopReason
+from agentlab.trace.events import Action, ApproverKind, CallPurpose, MessageSource, StopReason
 from agentlab.trace.trace import RunStatus
 from agentlab.trace.usage import UsageSource
 
@@ -76,7 +76,7 @@ _USAGE = (
 RUNS = (
     _RUN_ID,
     Column("started_at", pa.timestamp("us", tz="UTC"), "Wall time of the start; for display."),
-    Column("status", get_args(RunStatus), "Whether it ended, still runs, or was cut off."),
+    Column("status", get_args(RunStatus), "Whether it ended, waits for decisions, still runs, or was cut off."),
     Column("stop_reason", _STOP_REASONS, "Why it ended."),
     Column("agent", _TEXT, "The agent's name."),
     Column("model", _TEXT, "The model that was asked for."),
@@ -84,20 +84,23 @@ RUNS = (
     Column("protocol", ("memgpt", "native"), "How agent and model talk."),
     Column("clock", ("system", "virtual"), "What measured the times."),
     Column("parent_run_id", _TEXT, "The run whose conversation went on."),
-    _seconds("wall_s", "First event to last."),
+    _seconds("wall_s", "First event to last; where it was paused without a process, no time passed."),
     _seconds("ttft_run_s", "User's message in, to the first output that the user sees; tools and waiting included."),
-    _seconds("model_s", "Some model call was under way."),
-    _seconds("tool_s", "Some tool was under way; parallel tools count once."),
-    _seconds("human_s", "Waiting for a person and for nothing else."),
-    _seconds("idle_s", "None of these."),
+    _seconds("model_s", "Of wall_s: some model call was under way, and no person was waited for."),
+    _seconds("tool_s", "Of wall_s: some tool was under way, and neither of the others; parallel tools count once."),
+    _seconds("human_s", "Of wall_s: a person was waited for."),
+    _seconds("idle_s", "Of wall_s: none of these."),
     Column("n_steps", _COUNT, "Steps begun."),
-    Column("n_model_calls", _COUNT, "Requests to the model."),
+    Column("n_model_calls", _COUNT, "Requests to the model for its steps."),
     Column("n_tool_calls", _COUNT, "Tool calls, also those that never ran."),
     Column("n_tool_errors", _COUNT, "Tool calls that failed."),
     Column("n_messages", _COUNT, "Messages that joined the conversation, inherited ones included."),
     Column("n_errors", _COUNT, "Failures outside of tools."),
     Column("n_events", _COUNT, "Events of the trace."),
     *_USAGE,
+    Column("n_side_calls", _COUNT, "Requests to a model that judged a tool call or summed up; not counted above."),
+    _tokens("side_input_tokens", "Prompts of these."),
+    _tokens("side_output_tokens", "Replies of these."),
     Column("tags", _TEXT, "Labels of the run, as a JSON object."),
 )
 
@@ -163,7 +166,7 @@ TOOL_CALLS = (
     _STEP,
     Column("call_id", _TEXT, "The call."),
     Column("tool", _TEXT, "The tool's name."),
-    Column("status", ("running", "success", "error"), "How it ended; `running`: no answer yet, or none ever."),
+    Column("status", ("waiting", "running", "success", "error"), "How it ended; `waiting`: for a decision."),
     _seconds("start_s", "Start of the tool, from the start of the run; NA when it never ran."),
     _seconds("duration_s", "Wall-clock time inside the tool; NA when it never ran or still runs."),
     Column("requested_arguments", _TEXT, "As they stand in the conversation: JSON, when the model kept to it."),
@@ -172,10 +175,28 @@ TOOL_CALLS = (
     Column("error_type", _TEXT, "Class of the exception, when it failed."),
 )
 
+APPROVALS = (
+    _RUN_ID,
+    _STEP,
+    Column("call_id", _TEXT, "The call."),
+    Column("tool", _TEXT, "The tool's name."),
+    Column("rule", _TEXT, "Why somebody was asked; NA when nobody had to be."),
+    Column("action", get_args(Action), "What was decided; NA while it waits. `escalate`: handed on to the next."),
+    Column("approver", _TEXT, "Who decided."),
+    Column("approver_kind", get_args(ApproverKind), "What kind of approver that is."),
+    _seconds("requested_s", "When somebody was asked, from the start of the run."),
+    _seconds("decided_s", "When it was decided, from the start of the run."),
+    _seconds("latency_s", "Question to answer; NA when nobody was asked, or the answer came to another process."),
+    Column("arguments", _TEXT, "What the tool gets instead (JSON), when the approver edited it."),
+    Column("reason", _TEXT, "Why, in the approver's words."),
+    Column("response", _TEXT, "What the model reads in the place of the tool's return."),
+)
+
 CHUNKS = (
     _RUN_ID,
     _STEP,
     Column("call", _COUNT, "Which model call of the step, from 1."),
+    Column("purpose", get_args(CallPurpose), "What the model was called for: the step itself, or something aside."),
     Column("event", _COUNT, "Which server-sent event of the call, from 0."),
     _seconds("offset_s", "Arrival, from the request."),
     Column("role", _FLAG, "It carried a role."),
@@ -195,6 +216,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "steps": STEPS,
     "messages": MESSAGES,
     "tool_calls": TOOL_CALLS,
+    "approvals": APPROVALS,
     "chunks": CHUNKS,
 }
 """The columns of each frame, in order."""
@@ -204,7 +226,7 @@ def describe(frame: str) -> pd.DataFrame:
     """A table of a frame's columns: dtype, unit and meaning by name.
 
     Args:
-        frame: `runs`, `steps`, `messages`, `tool_calls` or `chunks`.
+        frame: `runs`, `steps`, `messages`, `tool_calls`, `approvals` or `chunks`.
     """
     columns = _columns(frame)
     rows = [(c.name, _dtype_name(c), c.unit, c.meaning) for c in columns]

@@ -55,13 +55,10 @@ class Groups:
         return self._pick(np.flatnonzero(where)[::-1])
 
     def covered(self, starts: Floats, ends: Floats) -> Floats:
-        """Time that is covered by the intervals of each group, overlaps counted once; NaN when one of them is open."""
+        """Time that is covered by the intervals of each group, overlaps counted once; those without an end not."""
         total = np.zeros(self.n_groups)
         reached = np.full(self.n_groups, -np.inf)
-        rows = np.flatnonzero(self.of_row >= 0)
-        open_ends = np.isnan(ends[rows]) | np.isnan(starts[rows])
-        total[self.of_row[rows[open_ends]]] = np.nan
-        rows = rows[~open_ends]
+        rows = np.flatnonzero((self.of_row >= 0) & ~np.isnan(starts) & ~np.isnan(ends))
         for row in rows[np.argsort(starts[rows], kind="stable")].tolist():
             group, start, end = self.of_row[row], starts[row], ends[row]
             total[group] += max(0.0, end - max(start, reached[group]))
@@ -105,11 +102,6 @@ def rows_where(column: Any, word: str) -> npt.NDArray[np.bool_]:
 def take(values: Floats, rows: pa.Array) -> Floats:
     """The values at these rows; NaN where the row is null."""
     return floats(pa.array(values).take(rows))
-
-
-def since(column: Any, start_ns: pa.Array) -> Floats:
-    """Monotonic times as offsets from others [ns], subtracted as integers: they are large."""
-    return floats(pc.subtract(_whole(column), start_ns))
 
 
 def _whole(column: Any) -> pa.Array:

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from agentlab.analysis.sources import Source, trace_of
-from agentlab.analysis.waterfall import Bar, Kind, Mark, Since, bars_of, first_tokens_of
+from agentlab.analysis.waterfall import Bar, Kind, Mark, Since, Waterfall
 from agentlab.trace.safe import in_one_line
 from agentlab.trace.trace import Trace
 from agentlab.trace.words import counted, seconds
@@ -21,6 +21,7 @@ _STYLES: dict[Kind, dict[str, Any]] = {
     "model streaming": {"zorder": 2, "facecolor": "#0072b2", "edgecolor": "#0072b2", "linewidth": 0.8},
     "tool": {"zorder": 2, "facecolor": "#f5b43c", "edgecolor": "#7a4a00", "linewidth": 0.8, "hatch": "////"},
     "tool failed": {"zorder": 2, "facecolor": "#ffffff", "edgecolor": "#b3261e", "linewidth": 1.1, "hatch": "xxxx"},
+    "waiting for a person": {"zorder": 2, "facecolor": "#f6e3ee", "edgecolor": "#a8508a", "hatch": ".."},
     "idle": {"facecolor": "#d3d8de", "linewidth": 0, "zorder": 1.5},
 }
 """Light and dark differ besides the hue, and what a tool did is hatched. Idle time lies under the rest."""
@@ -49,14 +50,17 @@ def waterfall(run: Source, ax: Axes | None = None, *, since: Since | None = None
         InputError: There is not exactly one run in it.
     """
     trace = trace_of(run)
-    since = since or ("run" if len(trace.steps) <= _FEW_STEPS else "step")
+    few = len(trace.steps) <= _FEW_STEPS
+    since = since or ("run" if few else "step")
+    picture = Waterfall(trace, since)
+    bars = picture.bars
     if ax is None:
         height_in = min(max(_FRAME_IN + _ROW_IN * len(trace.steps), _LEAST_IN), _MOST_IN)
         _, ax = plt.subplots(figsize=(_WIDTH_IN, height_in), layout="constrained")
-    bars, marks = bars_of(trace, since), first_tokens_of(trace, since)
     _draw_bars(ax, bars)
-    _draw_marks(ax, marks, few=len(trace.steps) <= _FEW_STEPS)
-    _name_tools(ax, trace, bars)
+    _draw_marks(ax, picture.first_tokens, few=few)
+    if few:
+        _name_tools(ax, picture, bars)
     _frame(ax, len(trace.steps), max((bar.end_s for bar in bars), default=0.0))
     ax.set_xlabel(f"time since the {since} started [s]", color=_INK)
     ax.set_title(_title(trace), loc="left", pad=26, fontsize=11, color=_INK, parse_math=False)
@@ -111,17 +115,13 @@ def _draw_marks(ax: Axes, marks: Sequence[Mark], *, few: bool) -> None:
         )
 
 
-def _name_tools(ax: Axes, trace: Trace, bars: Sequence[Bar]) -> None:
+def _name_tools(ax: Axes, picture: Waterfall, bars: Sequence[Bar]) -> None:
     """The names of its tools behind each row."""
-    if len(trace.steps) > _FEW_STEPS:
-        return
-    ends_s = {step.number: 0.0 for step in trace.steps}
-    for bar in bars:
-        ends_s[bar.step] = max(ends_s[bar.step], bar.end_s)
-    for step in trace.steps:
+    for step in picture.steps:
+        end_s = max(bar.end_s for bar in bars if bar.step == step)
         ax.annotate(
-            in_one_line(", ".join(dict.fromkeys(call.tool for call in step.tool_calls)), _LABEL_CHARS),
-            (ends_s[step.number], step.number),
+            in_one_line(", ".join(picture.tools_of(step)), _LABEL_CHARS),
+            (end_s, step),
             xytext=(7, 0),
             textcoords="offset points",
             va="center",

@@ -11,85 +11,89 @@ import pyarrow.compute as pc
 
 from agentlab.agent.protocol import SEND_MESSAGE
 from agentlab.analysis.calls import ModelCalls
-from agentlab.analysis.grouping import Groups, floats, rows_where, since, take, under_runs, under_steps
+from agentlab.analysis.grouping import Groups, floats, rows_where, take, under_runs, under_steps
 from agentlab.analysis.latency import NS_PER_S, Floats
 
 
 @dataclass(frozen=True)
 class Spans:
-    """From when to when something was under way, from the start of its run [ns]; NaN as an end: it never ended."""
+    """From when to when something was under way, in the time of its run [ns]; NaN as an end: it never ended."""
 
+    groups: Groups
+    """What each belongs to; none, when it never began."""
     starts: Floats
     ends: Floats
-    ran: npt.NDArray[np.bool_]
-    """False for what never started."""
 
-    def covered_s(self, groups: Groups) -> Floats:
+    @property
+    def covered_s(self) -> Floats:
+        """Time in each group with at least one under way [s]; those that never ended count nothing."""
+        return self.groups.covered(self.starts, self.ends) / NS_PER_S
+
+    def if_all_ended(self, values: Floats) -> Floats:
+        """The values of the groups where everything ended; NaN for the others."""
+        return np.where(self.groups.count(np.isnan(self.ends)) > 0, np.nan, values)
+
+    @property
+    def time_s(self) -> Floats:
         """Time in each group with at least one under way [s]; NaN when one never ended."""
-        return groups.only(self.ran).covered(self.starts, self.ends) / NS_PER_S
+        return self.if_all_ended(self.covered_s)
+
+    def __or__(self, other: Spans) -> Spans:
+        return Spans(
+            Groups(np.concatenate([self.groups.of_row, other.groups.of_row]), self.groups.n_groups),
+            np.concatenate([self.starts, other.starts]),
+            np.concatenate([self.ends, other.ends]),
+        )
 
 
-def model_spans(calls: ModelCalls, runs: pa.Table) -> Spans:
-    """When model calls were under way, first try to last."""
-    return _spans(calls.table, "called_ns", "replied_ns", runs)
+def model_spans(calls: ModelCalls, groups: Groups) -> Spans:
+    """When model calls were under way, of whatever purpose."""
+    return Spans(groups, calls.column("called_ns"), calls.column("replied_ns"))
 
 
-def tool_spans(tools: pa.Table, runs: pa.Table) -> Spans:
+def tool_spans(tools: pa.Table, groups: Groups) -> Spans:
     """When tools were under way."""
-    return _spans(tools, "started_ns", "returned_ns", runs)
+    starts = floats(tools["started_ns"])
+    return Spans(groups.only(~np.isnan(starts)), starts, floats(tools["returned_ns"]))
 
 
-def run_times(runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table) -> dict[str, Floats]:
-    """The wall time of each run and its parts [s]."""
-    model, tool = model_spans(calls, runs), tool_spans(tools, runs)
-    of_call, of_tool = under_runs(calls.table, runs), under_runs(tools, runs)
-    any_of_both = Spans(*(np.concatenate(pair) for pair in zip(_columns(model), _columns(tool), strict=True)))
-    of_both = Groups(np.concatenate([of_call.of_row, of_tool.of_row]), len(runs))
-    wall_s = floats(pc.subtract(runs["last_ns"], runs["started_ns"])) / NS_PER_S
+def human_spans(approvals: pa.Table, groups: Groups) -> Spans:
+    """When a person was waited for, and answered."""
+    starts, ends = floats(approvals["requested_ns"]), floats(approvals["decided_ns"])
+    answered = rows_where(approvals["approver_kind"], "person") & ~np.isnan(starts)
+    return Spans(groups.only(answered), starts, ends)
+
+
+def run_times(
+    runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table, approvals: pa.Table
+) -> dict[str, Floats]:
+    """The wall time of each run and the parts that make it up [s]. Waiting for a person counts as that alone."""
+    human = human_spans(approvals, under_runs(approvals, runs))
+    model, tool = model_spans(calls, under_runs(calls.table, runs)), tool_spans(tools, under_runs(tools, runs))
+    human_or_model, any_of_them = human | model, human | model | tool
+    wall_s = floats(runs["last_ns"]) / NS_PER_S
     return {
         "wall_s": wall_s,
         "ttft_run_s": _ttft_run_s(runs, steps, calls, tools),
-        "model_s": model.covered_s(of_call),
-        "tool_s": tool.covered_s(of_tool),
-        "human_s": np.zeros(len(runs)),  # nothing waits for a person yet, and that is measured
-        "idle_s": wall_s - any_of_both.covered_s(of_both),
+        "human_s": human.covered_s,
+        "model_s": model.if_all_ended(human_or_model.covered_s - human.covered_s),
+        "tool_s": tool.if_all_ended(any_of_them.covered_s - human_or_model.covered_s),
+        "idle_s": wall_s - any_of_them.time_s,
     }
-
-
-def start_of_run(rows: pa.Table, runs: pa.Table) -> pa.Array:
-    """For each row of any table the start of its run, monotonic [ns]."""
-    return _of_run("started_ns", rows, runs)
 
 
 def _ttft_run_s(runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table) -> Floats:
     """User's message in, to the first answer text; where tools speak to the user, to the call of the one that does."""
-    heard = runs.append_column("heard_ns", pc.coalesce(runs["input_ns"], runs["started_ns"]))
-    asked_ns = calls.since("request_ns", _of_run("heard_ns", calls.table, heard))
-    spoke = _calls_that_spoke(runs, steps, calls, tools)
-    speaks_by_tool = rows_where(runs["protocol"], "memgpt")
-    text_ns = asked_ns + calls.instants.output_1_ns
-    first_text = under_runs(calls.table, runs).first(~np.isnan(text_ns))
-    called_ns = asked_ns + calls.instants.tool_1_ns
-    return np.where(speaks_by_tool, take(called_ns, spoke), take(text_ns, first_text)) / NS_PER_S
+    sent_ns = calls.column("request_ns")
+    text_ns = np.where(calls.for_steps, sent_ns + calls.instants.output_1_ns, np.nan)
+    called_ns = take(sent_ns + calls.instants.tool_1_ns, _calls_that_spoke(runs, steps, calls, tools))
+    first_text_ns = take(text_ns, under_runs(calls.table, runs).first(~np.isnan(text_ns)))
+    first_ns = np.where(rows_where(runs["protocol"], "memgpt"), called_ns, first_text_ns)
+    return (first_ns - floats(pc.fill_null(runs["input_ns"], 0))) / NS_PER_S
 
 
 def _calls_that_spoke(runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table) -> pa.Array:
     """For each run the model call that first sent the user a message; null when none did."""
-    sent = rows_where(tools["tool"], SEND_MESSAGE) & rows_where(tools["status"], "success")
-    first_sent = under_runs(tools, runs).first(sent)
-    step = pa.array(under_steps(tools, steps, runs).of_row).take(first_sent)
-    return under_steps(calls.table, steps, runs).last().take(step)
-
-
-def _spans(rows: pa.Table, start: str, end: str, runs: pa.Table) -> Spans:
-    zero = start_of_run(rows, runs)
-    starts = since(rows[start], zero)
-    return Spans(starts, since(rows[end], zero), ~np.isnan(starts))
-
-
-def _columns(spans: Spans) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    return spans.starts, spans.ends, spans.ran
-
-
-def _of_run(column: str, rows: pa.Table, runs: pa.Table) -> pa.Array:
-    return runs[column].combine_chunks().take(under_runs(rows, runs).parent)
+    sent: npt.NDArray[np.bool_] = rows_where(tools["tool"], SEND_MESSAGE) & rows_where(tools["status"], "success")
+    step = under_steps(tools, steps, runs).parent.take(under_runs(tools, runs).first(sent))
+    return under_steps(calls.table, steps, runs).only(calls.for_steps).last().take(step)

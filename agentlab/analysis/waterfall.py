@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from agentlab.trace.steps import ModelCall, Step, ToolCallRecord
+from agentlab.lab.project import Projection
+from agentlab.lab.rows import ModelCallRow, StepRow, ToolCallRow
+from agentlab.trace.events import ModelReplied
+from agentlab.trace.instants import Instants
 from agentlab.trace.trace import Trace
 
-Kind: TypeAlias = Literal["idle", "waiting for the first token", "model streaming", "tool", "tool failed"]
+Kind: TypeAlias = Literal[
+    "idle", "waiting for the first token", "model streaming", "tool", "tool failed", "waiting for a person"
+]
 Since: TypeAlias = Literal["run", "step"]
 """What times count from."""
 
@@ -35,75 +40,85 @@ class Mark:
     t_s: float
 
 
-def bars_of(trace: Trace, since: Since) -> list[Bar]:
-    """The bars, by step. What has not ended reaches to the last event."""
-    return [bar for step, clock in _clocks(trace, since) for bar in _step_bars(step, clock)]
+class Waterfall:
+    """Bars and marks of a run. What has not ended reaches to the last event."""
+
+    def __init__(self, trace: Trace, since: Since = "run") -> None:
+        self._rows = Projection()
+        self._rows.extend(trace)
+        self._first_token_ns = {
+            event.seq: Instants.of(event.chunks).first_token_ns for event in trace if isinstance(event, ModelReplied)
+        }
+        self._since = since
+        self.steps = list(self._rows.steps)
+        """Numbers of the steps."""
+
+    @property
+    def bars(self) -> list[Bar]:
+        """The bars, by step."""
+        return [bar for step in self._rows.steps.values() for bar in self._bars(step)]
+
+    @property
+    def first_tokens(self) -> list[Mark]:
+        """The first token of every reply to a step."""
+        marks = ((call.step, self._first_token(call)) for call in self._rows.model_calls if call.purpose == "step")
+        return [Mark(step, self._s(step, t_ns)) for step, t_ns in marks if t_ns is not None]
+
+    def tools_of(self, step: int) -> list[str]:
+        """Names of the tools that a step called, each once."""
+        return list(dict.fromkeys(call.tool for call in self._rows.tool_calls.values() if call.step == step))
+
+    def _bars(self, step: StepRow) -> Iterator[Bar]:
+        yield self._bar("idle", step.step, step.started_ns, step.finished_ns)
+        for call in self._rows.model_calls:
+            if call.step == step.step:
+                yield from self._model_bars(call)
+        yield from self._human_bars(step.step)
+        yield from self._tool_bars([call for call in self._rows.tool_calls.values() if call.step == step.step])
+
+    def _model_bars(self, call: ModelCallRow) -> Iterator[Bar]:
+        first_ns = self._first_token(call)
+        if first_ns is None:
+            yield self._bar("waiting for the first token", call.step, call.called_ns, call.replied_ns)
+        else:
+            yield self._bar("waiting for the first token", call.step, call.called_ns, first_ns)
+            yield self._bar("model streaming", call.step, first_ns, call.replied_ns)
+
+    def _human_bars(self, step: int) -> Iterator[Bar]:
+        for row in self._rows.approvals:
+            if row.step == step and row.approver_kind == "person" and row.requested_ns is not None:
+                yield self._bar("waiting for a person", step, row.requested_ns, row.decided_ns)
+
+    def _tool_bars(self, calls: Sequence[ToolCallRow]) -> Iterator[Bar]:
+        ran = [call for call in calls if call.started_ns is not None]
+        ran.sort(key=lambda call: call.started_ns or 0)
+        spans = [self._bar(_tool_kind(call), call.step, call.started_ns, call.returned_ns) for call in ran]
+        lanes = _lanes(spans)
+        for bar, lane in zip(spans, lanes, strict=True):
+            yield Bar(bar.kind, bar.step, bar.start_s, bar.end_s, lane, max(lanes) + 1)
+
+    def _first_token(self, call: ModelCallRow) -> int | None:
+        offset_ns = None if call.replied_seq is None else self._first_token_ns[call.replied_seq]
+        return None if offset_ns is None or call.request_ns is None else call.request_ns + offset_ns
+
+    def _bar(self, kind: Kind, step: int, start_ns: int | None, end_ns: int | None) -> Bar:
+        return Bar(kind, step, self._s(step, start_ns), self._s(step, end_ns))
+
+    def _s(self, step: int, t_ns: int | None) -> float:
+        zero_ns = self._rows.steps[step].started_ns if self._since == "step" else 0
+        return ((self._rows.run.last_ns if t_ns is None else t_ns) - zero_ns) / 1e9
 
 
-def first_tokens_of(trace: Trace, since: Since) -> list[Mark]:
-    """The first token of every reply that has one."""
-    found = (
-        (step.number, clock, _first_token_ns(call))
-        for step, clock in _clocks(trace, since)
-        for call in step.model_calls
-    )
-    return [Mark(step, clock(t_ns)) for step, clock, t_ns in found if t_ns is not None]
+def _tool_kind(call: ToolCallRow) -> Kind:
+    return "tool failed" if call.status == "error" else "tool"
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """Monotonic times as seconds since a moment; None is the run's last event."""
-
-    zero_ns: int
-    last_ns: int
-
-    def __call__(self, t_ns: int | None) -> float:
-        return ((self.last_ns if t_ns is None else t_ns) - self.zero_ns) / 1e9
-
-
-def _clocks(trace: Trace, since: Since) -> Iterator[tuple[Step, _Clock]]:
-    for step in trace.steps:
-        zero_ns = step.started_ns if since == "step" else trace.events[0].t_ns
-        yield step, _Clock(zero_ns, trace.events[-1].t_ns)
-
-
-def _step_bars(step: Step, clock: _Clock) -> Iterator[Bar]:
-    yield Bar("idle", step.number, clock(step.started_ns), clock(step.finished_ns))
-    for call in step.model_calls:
-        yield from _model_bars(step.number, call, clock)
-    ran = [(tool, *_tool_span(tool, clock)) for tool in step.tool_calls if tool.started is not None]
-    lanes = _lanes([(start_s, end_s) for _, start_s, end_s in ran])
-    for (tool, start_s, end_s), lane in zip(ran, lanes, strict=True):
-        kind: Kind = "tool failed" if tool.status == "error" else "tool"
-        yield Bar(kind, step.number, start_s, end_s, lane, max(lanes) + 1)
-
-
-def _model_bars(step: int, call: ModelCall, clock: _Clock) -> Iterator[Bar]:
-    start_s, end_s = clock(call.called.t_ns), clock(None if call.replied is None else call.replied.t_ns)
-    first_ns = _first_token_ns(call)
-    first_s = end_s if first_ns is None else clock(first_ns)
-    yield Bar("waiting for the first token", step, start_s, first_s)
-    if first_ns is not None:
-        yield Bar("model streaming", step, first_s, end_s)
-
-
-def _first_token_ns(call: ModelCall) -> int | None:
-    if call.replied is None or call.instants is None or call.instants.first_token_ns is None:
-        return None
-    return call.replied.chunks.request_ns + call.instants.first_token_ns
-
-
-def _tool_span(tool: ToolCallRecord, clock: _Clock) -> tuple[float, float]:
-    assert tool.started is not None  # noqa: S101  # the caller has looked
-    return clock(tool.started.t_ns), clock(None if tool.returned is None else tool.returned.t_ns)
-
-
-def _lanes(spans: list[tuple[float, float]]) -> list[int]:
-    """A lane for each span, so that no two in one lane overlap."""
+def _lanes(bars: Sequence[Bar]) -> list[int]:
+    """A lane for each bar, so that no two in one lane overlap."""
     free_at_s: list[float] = []
     lanes = []
-    for start_s, end_s in spans:
-        lane = next((n for n, free_s in enumerate(free_at_s) if free_s <= start_s), len(free_at_s))
-        free_at_s[lane : lane + 1] = [end_s]
+    for bar in bars:
+        lane = next((n for n, free_s in enumerate(free_at_s) if free_s <= bar.start_s), len(free_at_s))
+        free_at_s[lane : lane + 1] = [bar.end_s]
         lanes.append(lane)
     return lanes

@@ -25,7 +25,7 @@ class RunInfo:
     started_at: datetime | None
     """Wall time, UTC; for display."""
     status: RunStatus
-    """`interrupted`: it has no end, and no process writes it any more."""
+    """`paused`: it waits for decisions. `interrupted`: it has no end, and no process writes it any more."""
     stop_reason: str | None
     agent_name: str | None
     model: str | None

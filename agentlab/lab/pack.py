@@ -1,6 +1,6 @@
 """Rows as Arrow record batches, packed to bytes and back: what frames are read from, a run at a time.
 
-The columns are those of the rows in `project`. Packs are made from the journal, so a later layout only has to count
+The columns are those of `rows`. Packs are made from the journal, so a later layout only has to count
 `LAYOUT` up: older packs are then made again.
 """
 
@@ -15,7 +15,8 @@ from typing import Any, get_args, get_type_hints
 import pyarrow as pa
 
 from agentlab.lab.encode import writable
-from agentlab.lab.project import MessageRow, ModelCallRow, Projection, RunRow, StepRow, ToolCallRow
+from agentlab.lab.project import Projection
+from agentlab.lab.rows import ApprovalRow, MessageRow, ModelCallRow, RunRow, StepRow, ToolCallRow
 
 LAYOUT = 1
 
@@ -24,6 +25,7 @@ _ROWS: dict[str, type] = {
     "steps": StepRow,
     "model_calls": ModelCallRow,
     "tool_calls": ToolCallRow,
+    "approvals": ApprovalRow,
     "messages": MessageRow,
 }
 _TYPES = {

@@ -1,21 +1,22 @@
-"""The events of a run as rows of five tables, which is what frames are made of.
+"""The events of a run as rows of tables, which is what frames are made of.
 
-One fold serves a trace in memory and a run in a lab, so both give the same frames. Times are monotonic [ns], as in the
-events; a value that is not known is None.
+One fold serves a trace in memory and a run in a lab, so both give the same frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
+from agentlab.lab.rows import ApprovalRow, MessageRow, ModelCallRow, RunRow, StepRow, ToolCallRow
 from agentlab.messages.message import Message
 from agentlab.messages.parts import ReasoningPart, TextPart
 from agentlab.trace.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     ContinuationDecided,
     ErrorRaised,
     Event,
@@ -23,124 +24,13 @@ from agentlab.trace.events import (
     ModelCalled,
     ModelReplied,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepFinished,
     StepStarted,
     ToolReturned,
     ToolStarted,
 )
-
-
-@dataclass(slots=True)
-class RunRow:
-    """The run itself."""
-
-    started_at: datetime | None = None
-    started_ns: int | None = None
-    last_ns: int | None = None
-    input_ns: int | None = None
-    """When the user's message came in."""
-    clock: str | None = None
-    agent_name: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    protocol: str | None = None
-    parent_run_id: str | None = None
-    tags: str | None = None
-    """JSON object."""
-    stop_reason: str | None = None
-    n_events: int = 0
-    n_messages: int = 0
-    n_errors: int = 0
-
-
-@dataclass(slots=True)
-class StepRow:
-    """A step: when, what was decided, what went wrong."""
-
-    step: int
-    step_id: str
-    started_ns: int
-    finished_ns: int | None = None
-    go_on: bool | None = None
-    policy: str | None = None
-    reason: str | None = None
-    stop_reason: str | None = None
-    error_type: str | None = None
-    error_code: str | None = None
-
-
-@dataclass(slots=True)
-class ModelCallRow:
-    """One request to the model, and what came back."""
-
-    step: int
-    call: int
-    """Which call of its step, from 1."""
-    called_ns: int
-    model: str
-    provider: str
-    n_messages: int
-    replied_seq: int | None = None
-    replied_ns: int | None = None
-    complete: bool | None = None
-    request_ns: int | None = None
-    headers_ns: int | None = None
-    """Offset from the request, as all below."""
-    close_ns: int | None = None
-    connect_started_ns: int | None = None
-    connected_ns: int | None = None
-    request_sent_ns: int | None = None
-    input_tokens: int | None = None
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    total_tokens: int | None = None
-    usage_source: str | None = None
-    finish_reason: str | None = None
-    response_id: str | None = None
-    response_model: str | None = None
-    retries: int | None = None
-    queue_s: float | None = None
-    prefill_s: float | None = None
-
-
-@dataclass(slots=True)
-class ToolCallRow:
-    """One call of a tool."""
-
-    step: int
-    call_id: str
-    tool: str
-    requested_arguments: str | None
-    """As they stand in the conversation."""
-    arguments: str | None = None
-    """As the tool got them."""
-    started_ns: int | None = None
-    returned_ns: int | None = None
-    status: str | None = None
-    text: str | None = None
-    error_type: str | None = None
-
-
-class MessageRow(NamedTuple):
-    """A message, at the moment it joined."""
-
-    step: int
-    seq: int
-    t_ns: int
-    message_id: str
-    role: str
-    source: str
-    created_at: datetime
-    name: str | None
-    text: str | None
-    reasoning: str | None
-    n_tool_calls: int
-    call_id: str | None
-    is_error: bool | None
-    replaces: str | None
 
 
 @dataclass(slots=True)
@@ -151,17 +41,26 @@ class Projection:
     steps: dict[int, StepRow] = field(default_factory=dict)
     model_calls: list[ModelCallRow] = field(default_factory=list)
     tool_calls: dict[str, ToolCallRow] = field(default_factory=dict)
+    approvals: list[ApprovalRow] = field(default_factory=list)
     messages: list[MessageRow] = field(default_factory=list)
+    _zero_ns: int | None = None
+    """Monotonic time of the first event; times of the rows count from it."""
+    _open_calls: dict[int, ModelCallRow] = field(default_factory=dict)
+    _questions: dict[str, ApprovalRow] = field(default_factory=dict)
+    """The question about each call, with the first answer to it."""
+    _lost_waits: set[str] = field(default_factory=set)
+    """Questions of an earlier process: how long they waited is not known, as no clock ran between the two."""
     _requested: dict[str, str] = field(default_factory=dict)
+    """Arguments of each call, as the model wrote them."""
 
     def extend(self, events: Iterable[Event]) -> None:
         """Take the next events of the run."""
         run = self.run
         for event in events:
-            if run.started_ns is None:
-                run.started_ns = event.t_ns
+            if self._zero_ns is None:
+                self._zero_ns = event.t_ns
             run.n_events += 1
-            run.last_ns = event.t_ns
+            run.last_ns = event.t_ns - self._zero_ns
             fold = _FOLDS.get(type(event))
             if fold is not None:
                 fold(self, event)
@@ -174,6 +73,7 @@ class Projection:
             "steps": list(self.steps.values()),
             "model_calls": self.model_calls,
             "tool_calls": list(self.tool_calls.values()),
+            "approvals": self.approvals,
             "messages": self.messages,
         }
 
@@ -187,16 +87,18 @@ class Projection:
     def _run_finished(self, event: RunFinished) -> None:
         self.run.stop_reason = event.stop_reason
 
+    def _run_resumed(self, event: RunResumed) -> None:
+        self._lost_waits.update(self._questions)
+
     def _step_started(self, event: StepStarted) -> None:
-        self.steps[event.step] = StepRow(event.step, event.step_id, event.t_ns)
+        self.steps[event.step] = StepRow(event.step, event.step_id, self.run.last_ns)
 
     def _step_finished(self, event: StepFinished) -> None:
-        self.steps[event.step].finished_ns = event.t_ns
+        self.steps[event.step].finished_ns = self.run.last_ns
 
     def _continuation_decided(self, event: ContinuationDecided) -> None:
         step = self.steps[event.step]
         step.go_on, step.policy, step.reason = event.go_on, event.policy, event.reason
-        step.stop_reason = event.stop_reason
 
     def _error_raised(self, event: ErrorRaised) -> None:
         self.run.n_errors += 1
@@ -206,13 +108,17 @@ class Projection:
     def _model_called(self, event: ModelCalled) -> None:
         before = self.model_calls[-1] if self.model_calls else None
         number = before.call + 1 if before is not None and before.step == event.step else 1
-        row = ModelCallRow(event.step, number, event.t_ns, event.model, event.provider, event.n_messages)
+        now_ns, n_messages = self.run.last_ns, event.n_messages
+        row = ModelCallRow(event.step, number, now_ns, event.purpose, event.model, event.provider, n_messages)
         self.model_calls.append(row)
+        self._open_calls[event.seq] = row
 
     def _model_replied(self, event: ModelReplied) -> None:
-        row, log, usage, marks = self.model_calls[-1], event.chunks, event.usage, event.marks_ns
-        row.replied_seq, row.replied_ns, row.complete = event.seq, event.t_ns, event.complete
-        row.request_ns, row.headers_ns, row.close_ns = log.request_ns, log.headers_ns, log.close_ns
+        row = self._open_calls.pop(max(self._open_calls) if event.called_seq is None else event.called_seq)
+        log, usage, marks = event.chunks, event.usage, event.marks_ns
+        row.replied_seq, row.replied_ns, row.complete = event.seq, self.run.last_ns, event.complete
+        row.request_ns = log.request_ns - (self._zero_ns or 0)
+        row.headers_ns, row.close_ns = log.headers_ns, log.close_ns
         row.connect_started_ns = marks.get("connect_started")
         row.connected_ns = marks.get("tls_finished", marks.get("connect_finished"))
         row.request_sent_ns = marks.get("request_sent")
@@ -223,15 +129,46 @@ class Projection:
         row.response_id, row.response_model = event.response_id, event.response_model
         row.retries, row.queue_s, row.prefill_s = event.retries, event.queue_s, event.prefill_s
 
+    def _approval_requested(self, event: ApprovalRequested) -> None:
+        self._tool_call(event).status = "waiting"
+        row = self._questions.get(event.call_id)
+        if row is None or row.action is not None:
+            row = self._questions[event.call_id] = ApprovalRow(event.step, event.call_id, event.tool)
+            self.approvals.append(row)
+        row.rule, row.requested_ns = event.rule, self.run.last_ns  # a question that is put again waits anew
+        self._lost_waits.discard(event.call_id)
+
+    def _approval_decided(self, event: ApprovalDecided) -> None:
+        row = self._answered(event)
+        row.decided_ns, row.action = self.run.last_ns, event.action
+        if row.requested_ns is not None and event.call_id not in self._lost_waits:
+            row.latency_ns = row.decided_ns - row.requested_ns
+        row.approver, row.approver_kind, row.arguments = event.approver, event.approver_kind, event.arguments
+        row.reason, row.response = event.reason, event.response
+        if event.action != "escalate":
+            self._tool_call(event).status = "running"
+
+    def _answered(self, event: ApprovalDecided) -> ApprovalRow:
+        """The row of a decision: that of the question, where it is the first answer to one."""
+        asked = self._questions.get(event.call_id)
+        if asked is not None and asked.action is None:
+            return asked
+        row = ApprovalRow(event.step, event.call_id, event.tool)
+        if asked is not None:
+            row.rule, row.requested_ns = asked.rule, asked.requested_ns
+        self.approvals.append(row)
+        return row
+
     def _tool_started(self, event: ToolStarted) -> None:
         row = self._tool_call(event)
-        row.started_ns, row.arguments = event.t_ns, event.arguments
+        row.started_ns, row.arguments = self.run.last_ns, event.arguments
 
     def _tool_returned(self, event: ToolReturned) -> None:
         row = self._tool_call(event)
-        row.returned_ns, row.status, row.text, row.error_type = event.t_ns, event.status, event.text, event.error_type
+        row.returned_ns, row.status = self.run.last_ns, event.status
+        row.text, row.error_type = event.text, event.error_type
 
-    def _tool_call(self, event: ToolStarted | ToolReturned) -> ToolCallRow:
+    def _tool_call(self, event: ApprovalRequested | ApprovalDecided | ToolStarted | ToolReturned) -> ToolCallRow:
         row = self.tool_calls.get(event.call_id)
         if row is None:
             row = ToolCallRow(event.step, event.call_id, event.tool, self._requested.get(event.call_id))
@@ -243,7 +180,7 @@ class Projection:
         run = self.run
         run.n_messages += 1
         if event.source == "input" and run.input_ns is None:
-            run.input_ns = event.t_ns
+            run.input_ns = self.run.last_ns
         calls = message.tool_calls or ()
         for call in calls:
             self._requested[call.id] = call.function.arguments
@@ -251,7 +188,7 @@ class Projection:
             MessageRow(
                 event.step,
                 event.seq,
-                event.t_ns,
+                self.run.last_ns,
                 message.id,
                 message.role,
                 event.source,
@@ -296,12 +233,15 @@ def _is_error(message: Message) -> bool | None:
 _FOLDS: dict[type, Callable[[Projection, Any], None]] = {
     RunStarted: Projection._run_started,
     RunFinished: Projection._run_finished,
+    RunResumed: Projection._run_resumed,
     StepStarted: Projection._step_started,
     StepFinished: Projection._step_finished,
     ContinuationDecided: Projection._continuation_decided,
     ErrorRaised: Projection._error_raised,
     ModelCalled: Projection._model_called,
     ModelReplied: Projection._model_replied,
+    ApprovalRequested: Projection._approval_requested,
+    ApprovalDecided: Projection._approval_decided,
     ToolStarted: Projection._tool_started,
     ToolReturned: Projection._tool_returned,
     MessageAdded: Projection._message_added,

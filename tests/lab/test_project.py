@@ -3,9 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 
 from agentlab.lab.project import Projection
+from agentlab.trace.events import ModelCalled, ModelReplied, StepStarted
 from agentlab.trace.trace import Trace
 from agentlab.trace.usage import COUNTS
-from tests.factories import Story, reply, tool, traces
+from tests.factories import Story, chunk_log, reply, tool, traces
 
 
 def project(trace: Trace) -> Projection:
@@ -20,25 +21,24 @@ def test_rows_say_what_the_trace_says(trace: Trace) -> None:
 
     assert rows.run.n_events == len(trace)
     assert rows.run.stop_reason == trace.stop_reason
-    assert [(m.message_id, m.source, m.step, m.seq, m.t_ns) for m in rows.messages] == [
-        (e.message.id, e.source, e.step, e.seq, e.t_ns) for e in trace.entries
+    assert [(m.message_id, m.source, m.step, m.seq) for m in rows.messages] == [
+        (e.message.id, e.source, e.step, e.seq) for e in trace.entries
     ]
-    assert [(s.step, s.step_id, s.started_ns, s.finished_ns) for s in rows.steps.values()] == [
-        (s.number, s.step_id, s.started_ns, s.finished_ns) for s in trace.steps
+    assert [(s.step, s.step_id, s.finished_ns is None) for s in rows.steps.values()] == [
+        (s.number, s.step_id, s.finished_ns is None) for s in trace.steps
     ]
-    assert [(t.call_id, t.tool, t.step, t.status or "running") for t in rows.tool_calls.values()] == [
+    assert [(t.call_id, t.tool, t.step, t.status) for t in rows.tool_calls.values()] == [
         (t.call_id, t.tool, t.step, t.status) for t in trace.tool_calls.values()
     ]
-    spans = [(t.started_ns, t.returned_ns) for t in rows.tool_calls.values()]
-    assert [None if None in span else span for span in spans] == [t.interval_ns for t in trace.tool_calls.values()]
 
 
 @given(traces())
 def test_model_calls_say_what_the_trace_says(trace: Trace) -> None:
     rows = project(trace).model_calls
+    calls = sorted([*trace.model_calls, *trace.side_calls], key=lambda call: call.called.seq)
 
-    assert [r.called_ns for r in rows] == [c.called.t_ns for c in trace.model_calls]
-    for row, call in zip(rows, trace.model_calls, strict=True):
+    for row, call in zip(rows, calls, strict=True):
+        assert (row.step, row.purpose) == (call.called.step, call.called.purpose)
         assert (row.replied_seq is None) == (call.replied is None)
         assert [getattr(row, name) for name in COUNTS] == [getattr(call.usage, name) for name in COUNTS]
 
@@ -77,4 +77,98 @@ def test_a_failure_is_told_with_its_step_and_counted_with_its_run() -> None:
     rows = project(trace)
 
     assert (rows.steps[1].error_type, rows.steps[1].error_code) == ("ServerError", "INTERNAL_SERVER_ERROR")
-    assert (rows.run.n_errors, rows.steps[1].finished_ns, rows.steps[1].stop_reason) == (1, None, None)
+    assert (rows.run.n_errors, rows.run.stop_reason, rows.steps[1].finished_ns) == (1, "llm_api_error", None)
+
+
+def in_a_step() -> Story:
+    story = Story()
+    story.step(finished=False)
+    return story
+
+
+def seconds(*values: int | None) -> list[float | None]:
+    return [None if value is None else value / 1e9 for value in values]
+
+
+@given(traces())
+def test_the_run_is_as_long_as_the_trace_says(trace: Trace) -> None:
+    rows = project(trace)
+
+    assert rows.run.last_ns / 1e9 == trace.duration_s
+    for row, call in zip(rows.tool_calls.values(), trace.tool_calls.values(), strict=True):
+        if call.interval_ns is not None and row.started_ns is not None and row.returned_ns is not None:
+            assert row.returned_ns - row.started_ns == call.interval_ns[1] - call.interval_ns[0]
+
+
+@given(traces())
+def test_people_are_waited_for_as_long_as_the_trace_says(trace: Trace) -> None:
+    asked = [row for row in project(trace).approvals if row.approver_kind == "person"]
+
+    zero_ns = trace.events[0].t_ns
+    spans = [(row.requested_ns, row.decided_ns) for row in asked]
+    assert spans == [(start - zero_ns, end - zero_ns) for start, end in trace.human_intervals()]
+
+
+def test_replies_find_their_calls_also_when_two_were_under_way() -> None:
+    story = Story()
+    story._step = 1
+    story.emit(StepStarted, step_id="step-1")
+    first, second = (
+        story.emit(ModelCalled, model=name, provider="p", n_messages=1, tool_choice="auto", purpose="approval")
+        for name in ("slow", "quick")
+    )
+    log = chunk_log(reply(), story._t_ns)
+    story.emit(ModelReplied, complete=True, chunks=log, called_seq=second.seq, response_model="quick-1")
+    story.emit(ModelReplied, complete=True, chunks=log, called_seq=first.seq, response_model="slow-1")
+
+    rows = project(story.trace()).model_calls
+
+    assert [(row.model, row.response_model) for row in rows] == [("slow", "slow-1"), ("quick", "quick-1")]
+
+
+def test_how_long_a_question_waited_is_not_known_when_the_answer_came_to_another_process() -> None:
+    story = in_a_step().wait(1.0).pause("call-1", "delete")
+    story.resume().wait(0.5)
+    story.decide("call-1", "delete")
+    story.step(reply(ttft_s=1.0, n_chunks=0))
+
+    rows = project(story.end())
+
+    (approval,) = rows.approvals
+    assert seconds(approval.requested_ns, approval.decided_ns, approval.latency_ns) == [1.001, 1.501, None]
+    assert seconds(rows.steps[2].started_ns, rows.model_calls[0].request_ns, rows.run.last_ns) == [1.501, 1.501, 2.502]
+
+
+def test_a_question_that_is_put_again_waits_anew() -> None:
+    story = in_a_step().pause("call-1", "delete").resume().wait(0.5)
+    story.ask("call-1", "delete")
+    story.wait(0.25).decide("call-1", "delete", "deny", reason="too risky")
+
+    (approval,) = project(story.trace()).approvals
+
+    assert (approval.action, approval.reason, approval.rule) == ("deny", "too risky", "it deletes things")
+    assert seconds(approval.latency_ns) == [0.25]
+
+
+def test_a_call_that_was_handed_on_has_a_row_for_each_who_spoke() -> None:
+    story = in_a_step()
+    story.ask("call-1", "delete")
+    story.wait(0.5).decide("call-1", "delete", "escalate", approver="judge", approver_kind="model")
+    assert project(story.trace()).tool_calls["call-1"].status == "waiting"
+    story.wait(1.0).decide("call-1", "delete", "edit", arguments='{"n":2}')
+
+    first, second = project(story.trace()).approvals
+
+    assert (first.action, first.approver, *seconds(first.latency_ns)) == ("escalate", "judge", 0.5)
+    assert (second.action, second.approver, *seconds(second.latency_ns)) == ("edit", "ada", 1.5)
+    assert second.arguments == '{"n":2}'
+    assert project(story.trace()).tool_calls["call-1"].status == "running"
+
+
+def test_a_policy_that_decides_by_itself_has_asked_nobody() -> None:
+    story = in_a_step()
+    story.decide("call-1", "delete", "deny", approver="no-deletes", approver_kind="policy")
+
+    (row,) = project(story.trace()).approvals
+
+    assert (row.rule, row.requested_ns, row.latency_ns, row.action) == (None, None, None, "deny")
