@@ -7,6 +7,7 @@ Policies are data: frozen, compared, stored with the run, written to YAML. The r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
@@ -142,15 +143,25 @@ def _members(policy: HeartbeatPolicy, kind: type[AnyOf] | type[AllOf]) -> tuple[
 
 
 class AnyOf(HeartbeatPolicy):
-    """Goes on when one of its policies does, for the reason of the first that does."""
+    """Goes on when one of its policies does, as soon as one does; the first gives the stop reason when none does."""
 
     kind: Literal["any_of"] = "any_of"
     policies: tuple[Policy, ...] = Field(min_length=1)
 
     def decide(self, state: StepState) -> Continuation:
-        """Ask all; the first that goes on has the word, else the first that stops."""
+        """Ask all; of those that go on the shortest wait counts, and whoever waits longer has no say."""
         decisions = [policy.decide(state) for policy in self.policies]
-        return next((d for d in decisions if d.go_on), decisions[0])
+        going = [d for d in decisions if d.go_on]
+        if not going:
+            return decisions[0]
+        wait_s = min(d.wait_s for d in going)
+        return _together([d for d in going if d.wait_s == wait_s])
+
+
+def _together(decisions: Sequence[Continuation]) -> Continuation:
+    """One decision to go on out of several: their reasons, each once, and the longest wait."""
+    reasons = list(dict.fromkeys(d.reason for d in decisions if d.reason))
+    return Continuation(go_on=True, reason="\n".join(reasons) or None, wait_s=max(d.wait_s for d in decisions))
 
 
 class AllOf(HeartbeatPolicy):
@@ -162,11 +173,7 @@ class AllOf(HeartbeatPolicy):
     def decide(self, state: StepState) -> Continuation:
         """Ask all; reasons of those that go on are told together, and the longest wait counts."""
         decisions = [policy.decide(state) for policy in self.policies]
-        stop = next((d for d in decisions if not d.go_on), None)
-        if stop is not None:
-            return stop
-        reasons = list(dict.fromkeys(d.reason for d in decisions if d.reason))
-        return Continuation(go_on=True, reason="\n".join(reasons) or None, wait_s=max(d.wait_s for d in decisions))
+        return next((d for d in decisions if not d.go_on), None) or _together(decisions)
 
 
 class But(HeartbeatPolicy):

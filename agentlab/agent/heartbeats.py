@@ -157,11 +157,12 @@ class ContextPressure(HeartbeatPolicy):
     """Of the context window."""
 
     def decide(self, state: StepState) -> Continuation:
-        """Warn in the step in which the prompt first goes over the fraction."""
+        """Warn in the step in which the prompt goes over the fraction; again, when it had become shorter since."""
         window, now = state.context_window_tokens, state.input_tokens
         if window is None or now is None or now < self.fraction * window:
             return END_TURN
-        if any((step.input_tokens or 0) >= self.fraction * window for step in state.earlier):
+        before = next((step.input_tokens for step in reversed(state.earlier) if step.input_tokens is not None), 0)
+        if before >= self.fraction * window:
             return END_TURN
         share = f"{now:,} of {window:,} tokens ({now / window:.0%})"
         warning = f"{AUTOMATED}Your context is nearly full: {share}. Save what you must not forget."

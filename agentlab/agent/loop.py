@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from agentlab import clock
 from agentlab.agent.calling import Calls, PauseRun
@@ -62,7 +63,7 @@ class Loop:
         number, decision = await self._take_up()
         while decision.go_on:
             if decision.wait_s:
-                await clock.sleep(decision.wait_s)
+                await self._state.in_time(partial(clock.sleep, decision.wait_s))
             number += 1
             self._start(number)
             decision = await self._step()

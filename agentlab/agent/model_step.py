@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from agentlab import clock
 from agentlab.agent.asking import ask
 from agentlab.agent.compaction import NoCompaction, Summarize, as_text, split
@@ -25,25 +27,26 @@ async def ask_for_step(state: RunState) -> Reply:
     offer = state.offer()
     if state.settings.tools and not offer.tools and offer.because:
         raise _stop(state, "no_tool_allowed", f"the tool rules allow no call now: {' '.join(offer.because)}")
-    attempt = 0
+    retries = state.settings.retries
+    tries = 0
     compacted = False
     while True:
         try:
-            return await _ask_once(state, offer, attempt)
+            return await _ask_once(state, offer, attempt=tries + compacted)
         except ContextWindowError as exc:
             if compacted or not await _compact(state):
                 raise _stop(state, "context_window", str(exc)) from exc
             compacted = True
         except ModelError as exc:
-            if attempt >= state.settings.retries.model_errors or not _may_try_again(exc, state):
+            if tries >= retries.model_errors or not _may_try_again(exc, state):
                 raise
             _tell(state, exc)
-            await clock.sleep(exc.retry_after_s or state.settings.retries.wait_s * 2**attempt)
-        attempt += 1
+            wait_s = retries.wait_s * 2**tries if exc.retry_after_s is None else exc.retry_after_s
+            await state.in_time(partial(clock.sleep, wait_s))
+            tries += 1
 
 
-async def _ask_once(state: RunState, offer: Offer, attempt: int) -> Reply:
-    remaining_s = state.remaining_s()
+async def _ask_once(state: RunState, offer: Offer, *, attempt: int) -> Reply:
     conversation = state.conversation
 
     def keep(reply: Reply) -> None:
@@ -52,10 +55,7 @@ async def _ask_once(state: RunState, offer: Offer, attempt: int) -> Reply:
             conversation.add_assistant(reply.content, calls)
 
     request = conversation.request(offer, attempt=attempt)
-    try:
-        return await clock.within(ask(state.settings.model, request, state.recorder, keep_partial=keep), remaining_s)
-    except clock.LimitPassed:
-        raise StopRun("time_limit", "the run came to its time limit before this call was answered") from None
+    return await state.in_time(partial(ask, state.settings.model, request, state.recorder, keep_partial=keep))
 
 
 def _may_try_again(exc: ModelError, state: RunState) -> bool:
@@ -80,7 +80,10 @@ async def _compact(state: RunState) -> bool:
         state.conversation.compact("drop", leaving, None)
         return True
     request = ModelRequest([builders.system_message(policy.instructions), builders.user_message(as_text(leaving))])
-    reply = await ask(state.settings.model, request, state.recorder, purpose="compaction")
+    try:
+        reply = await state.in_time(partial(ask, state.settings.model, request, state.recorder, purpose="compaction"))
+    except ContextWindowError:
+        return False  # what leaves does not fit either
     total = state.trace.n_messages
     text = state.settings.protocol.summary_text(reply.text, len(leaving), total, state.settings.timezone)
     state.conversation.compact("summary", leaving, text)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+from agentlab import clock
 from agentlab.agent.approval import Decision
 from agentlab.agent.approval_policy import ApprovalPolicy
 from agentlab.agent.asking import ask
@@ -22,6 +25,8 @@ from agentlab.trace.intervals import total_s
 from agentlab.trace.recorder import Recorder
 from agentlab.trace.steps import Step
 from agentlab.trace.trace import Trace
+
+_T = TypeVar("_T")
 
 
 class StopRun(AgentLabError):  # noqa: N818  # a signal, not a failure
@@ -111,6 +116,18 @@ class RunState:
         if reached is not None:
             raise StopRun(reached, f"the run came to its limit ({reached}) before this call was answered")
         return None if limits.seconds is None else limits.seconds - self.elapsed_s
+
+    async def in_time(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """The result of some work of the run, broken off when the run's time is over.
+
+        Raises:
+            StopRun: A limit has been reached.
+        """
+        remaining_s = self.remaining_s()
+        try:
+            return await clock.within(work(), remaining_s)
+        except clock.LimitPassed:
+            raise StopRun("time_limit", "the run came to its time limit before this call was answered") from None
 
     def offer(self) -> Offer:
         """What may be called now."""
