@@ -154,7 +154,9 @@ def _explain(ax: Axes) -> None:
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
             borderaxespad=0.3,
-            ncols=6,
+            ncols=len(shown),
+            columnspacing=1.3,
+            handlelength=1.7,
             frameon=False,
             fontsize=8.5,
         )

@@ -33,13 +33,14 @@ from agentlab.trace.events import (
 from agentlab.trace.html import trace_html
 from agentlab.trace.reading import read_lines
 from agentlab.trace.steps import Entry, ModelCall, Step, ToolCallRecord
-from agentlab.trace.text import trace_text
+from agentlab.trace.text import trace_line, trace_text
 from agentlab.trace.usage import Usage, sum_usage
+from agentlab.trace.views import FrameViews
 
 RunStatus: TypeAlias = Literal["running", "paused", "finished", "interrupted"]
 
 
-class Trace:
+class Trace(FrameViews):
     """The events of one run and what they add up to.
 
     It is a `Journal`, so a run can be written into one. Reading never changes it.
@@ -180,7 +181,14 @@ class Trace:
         return iter(self.events)
 
     def __repr__(self) -> str:
+        return f"<{trace_line(self)}>"
+
+    def __str__(self) -> str:
         return trace_text(self)
+
+    def _repr_mimebundle_(self, **kinds: object) -> dict[str, str]:
+        """What a notebook keeps: the whole trace as text too, of which `repr` is one line."""
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

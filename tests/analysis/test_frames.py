@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentlab import Agent, ScriptedModel, call, frozen, say, tool
-from agentlab.analysis.frames import chunks_df, messages_df, runs_df, steps_df, tool_calls_df
+from agentlab.analysis.frames import approvals_df, chunks_df, messages_df, runs_df, steps_df, tool_calls_df
 from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
+from agentlab.trace.events import ToolReturned, ToolStarted
 from agentlab.trace.trace import Trace
 from agentlab.trace.usage import NO_USAGE
 from tests import factories
@@ -22,6 +23,7 @@ FRAMES = {
     "steps": steps_df,
     "messages": messages_df,
     "tool_calls": tool_calls_df,
+    "approvals": approvals_df,
     "chunks": chunks_df,
 }
 
@@ -143,6 +145,90 @@ def test_where_the_time_of_a_run_went() -> None:
     assert row["wall_s"] == pytest.approx(0.001 + 0.2 + 1.001 + 0.6 + 0.5 + 2.001)
     assert row["model_s"] + row["tool_s"] + row["human_s"] + row["idle_s"] == pytest.approx(row["wall_s"])
     assert steps_df(story.trace())["tool_s"].tolist() == [pytest.approx(0.6), 0.0]
+
+
+def test_waiting_for_a_person_is_that_and_nothing_else() -> None:
+    story = Story()
+    asked = [factories.tool("delete", 0.4, asked_s=2.0)]
+    story.step(reply(calls=["delete"], ttft_s=1.0, gap_s=0.0), *asked)
+    story.ask("call-next", "wipe")
+    story.wait(0.5).decide("call-next", "wipe", "deny")
+
+    row = only_row(runs_df(story.end()))
+
+    assert row["human_s"] == pytest.approx(2.5)
+    assert row["tool_s"] == pytest.approx(0.4)
+    assert row["model_s"] == pytest.approx(1.001)
+    assert row["idle_s"] == pytest.approx(0.001)
+
+
+def test_what_overlaps_counts_once_and_a_person_first() -> None:
+    story = Story()
+    story.step(finished=False)
+    story.emit(ToolStarted, call_id="call-1", tool="search", arguments="{}")
+    story.wait(1.0).ask("call-2", "delete")
+    story.wait(2.0).emit(ToolReturned, call_id="call-1", tool="search", status="success", text="two")
+    story.wait(3.0).decide("call-2", "delete")
+
+    row = only_row(runs_df(story.trace()))
+
+    assert (row["tool_s"], row["human_s"]) == (pytest.approx(1.0), pytest.approx(5.0))
+    assert row["wall_s"] == pytest.approx(6.001)
+
+
+@given(traces())
+def test_the_parts_of_a_run_make_up_its_wall_time(trace: Trace) -> None:
+    row = only_row(runs_df(trace))
+
+    parts = [row["model_s"], row["tool_s"], row["human_s"], row["idle_s"]]
+    if None not in parts:
+        assert sum(parts) == pytest.approx(row["wall_s"])
+        assert min(parts) >= -1e-9
+
+
+def test_models_that_judge_are_booked_apart() -> None:
+    judge = reply(purpose="approval", ttft_s=0.5, gap_s=0.0, usage=tokens(30, 2))
+    story = Story().step(reply(ttft_s=1.0, gap_s=0.0, usage=tokens(10, 1)), judge)
+
+    run, step = only_row(runs_df(story.end())), only_row(steps_df(story.trace()))
+
+    assert (run["n_model_calls"], run["n_side_calls"], run["input_tokens"], run["output_tokens"]) == (1, 1, 10, 1)
+    assert (run["side_input_tokens"], run["side_output_tokens"]) == (30, 2)
+    assert (step["n_model_calls"], step["ttft_s"], step["input_tokens"]) == (1, 1.0, 10)
+    assert run["model_s"] == step["model_s"] == pytest.approx(1.502)
+    assert run["ttft_run_s"] == 1.0
+    assert rows(chunks_df(story.trace()).drop_duplicates("call"), "call", "purpose") == [(1, "step"), (2, "approval")]
+
+
+def test_approvals_tell_who_was_asked_and_what_was_said() -> None:
+    story = Story()
+    story.step(finished=False)
+    story.decide("call-0", "search", "approve", approver="read-only", approver_kind="policy")
+    story.ask("call-1", "delete")
+    story.wait(0.5).decide("call-1", "delete", "edit", arguments='{"n":2}', reason="one is enough")
+    story.ask("call-2", "wipe")
+
+    frame = approvals_df(story.trace())
+
+    assert rows(frame, "call_id", "action", "approver", "approver_kind", "latency_s") == [
+        ("call-0", "approve", "read-only", "policy", None),
+        ("call-1", "edit", "ada", "person", 0.5),
+        ("call-2", None, None, None, None),
+    ]
+    assert rows(frame, "rule", "arguments", "reason") == [
+        (None, None, None),
+        ("it deletes things", '{"n":2}', "one is enough"),
+        ("it deletes things", None, None),
+    ]
+    assert frame["decided_s"].tolist()[:2] == [0.001, 0.501]
+    assert tool_calls_df(story.trace())["status"].tolist() == ["running", "running", "waiting"]
+
+
+def test_a_paused_run_says_so() -> None:
+    story = Story().step(reply()).pause("call-1", "delete")
+
+    assert only_row(runs_df(story.trace()))["status"] == "paused"
+    assert only_row(runs_df(story.resume().trace(live=True)))["status"] == "running"
 
 
 def test_the_first_word_to_the_user_counts_tools_and_waiting() -> None:
