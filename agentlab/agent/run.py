@@ -158,6 +158,12 @@ class Run(FrameViews):
     def __repr__(self) -> str:
         return repr(self.trace)
 
+    def __str__(self) -> str:
+        return str(self.trace)
+
+    def _repr_mimebundle_(self, **kinds: object) -> dict[str, str]:
+        return self.trace._repr_mimebundle_()
+
     def _repr_html_(self) -> str:
         return self.trace._repr_html_()
 

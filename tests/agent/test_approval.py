@@ -531,7 +531,7 @@ async def test_the_trace_shows_who_decided_what_and_how_long_it_took():
                         run.deny(waiting, "once is enough", by="eve")
 
         await asyncio.gather(run, person())
-    for shown in (run._repr_html_(), repr(run.trace)):
+    for shown in (run._repr_html_(), str(run)):
         assert "approved with other arguments by" in shown
         assert "after 40.0 s" in shown
         assert "denied by eve after 40.0 s: once is enough" in " ".join(shown.split())

@@ -214,4 +214,7 @@ async def test_a_run_tells_what_it_is():
     run = await Agent(ScriptedModel(["Hello there."]), name="greeter").run("x")
     assert "greeter" in repr(run)
     assert "end_turn" in repr(run)
+    assert "\n" not in repr([run]), "a list of runs is a list of lines"
+    assert "Hello there." in str(run)
+    assert run._repr_mimebundle_() == {"text/plain": str(run), "text/html": run._repr_html_()}
     assert "Hello there." in run._repr_html_()

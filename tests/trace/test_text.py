@@ -157,4 +157,4 @@ def test_a_long_name_is_cut_short() -> None:
 
 
 def test_a_trace_shows_itself_in_a_terminal() -> None:
-    assert repr(talk()) == trace_text(talk())
+    assert str(talk()) == trace_text(talk())
