@@ -122,9 +122,7 @@ class _TraceTables:
 
     @cached_property
     def _batches(self) -> dict[str, pa.RecordBatch]:
-        projection = Projection()
-        projection.extend(self._events)
-        return pack.to_batches(projection)
+        return pack.to_batches(Projection.of(self._events))
 
     def table(self, name: str) -> pa.Table:
         return pack.to_table(name, [self._batches[name]] if self._events else [], self._run_ids)

@@ -44,8 +44,7 @@ class Waterfall:
     """Bars and marks of a run. What has not ended reaches to the last event."""
 
     def __init__(self, trace: Trace, since: Since = "run") -> None:
-        self._rows = Projection()
-        self._rows.extend(trace)
+        self._rows = Projection.of(trace)
         self._first_token_ns = {
             event.seq: Instants.of(event.chunks).first_token_ns for event in trace if isinstance(event, ModelReplied)
         }

@@ -40,7 +40,7 @@ class LabJournal:
         self._closed = False
         self._run_key, self._next_seq = _claim(store, run_id)
         # Of a run that goes on, the beginning is in the file alone: whoever reads it first packs it.
-        self._projection = Projection() if self._next_seq == 0 else None
+        self._written: list[Event] | None = [] if self._next_seq == 0 else None
 
     def append(self, event: Event) -> None:
         """Take one event; it stays in a buffer until `flush`, or until the buffer is full."""
@@ -64,8 +64,8 @@ class LabJournal:
             run_key = _begin(db, self.run_id) if self._run_key is None else self._run_key
             _write(db, run_key, events, text)
         self._run_key, self._buffer = run_key, []
-        if self._projection is not None:
-            self._projection.extend(events)
+        if self._written is not None:
+            self._written += events
 
     def close(self) -> None:
         """Flush, pack the run for reading, and let go of it."""
@@ -75,7 +75,8 @@ class LabJournal:
         self._closed = True
         if self._run_key is None:
             return
-        batches = {} if self._projection is None else pack.to_batches(self._projection)
+        batches = {} if self._written is None else pack.to_batches(Projection.of(self._written))
+        self._written = None
         with self._store.writing() as db:
             keep_packs(db, self._run_key, self._next_seq, batches)
             db.execute("UPDATE runs SET owner = NULL WHERE run_key = ?", (self._run_key,))

@@ -53,6 +53,13 @@ class Projection:
     _requested: dict[str, str] = field(default_factory=dict)
     """Arguments of each call, as the model wrote them."""
 
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Projection:
+        """The rows of the events of a run."""
+        projection = cls()
+        projection.extend(events)
+        return projection
+
     def extend(self, events: Iterable[Event]) -> None:
         """Take the next events of the run."""
         run = self.run

@@ -119,9 +119,8 @@ class Reader:
     def _batch(self, name: str, row: Any) -> pa.RecordBatch:
         if row.data is not None:
             return pack.from_bytes(name, row.data)
-        projection = Projection()
         with self._store.reading() as connection:
-            projection.extend(_events(connection, row.run_key, str(self._store)))
+            projection = Projection.of(_events(connection, row.run_key, str(self._store)))
         batches = pack.to_batches(projection)
         if not _is_written(row.owner):
             with self._store.writing() as db:

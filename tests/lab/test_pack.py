@@ -11,9 +11,7 @@ from tests.factories import trace_of, traces
 
 
 def batches_of(trace: Trace) -> dict[str, pa.RecordBatch]:
-    projection = Projection()
-    projection.extend(trace)
-    return pack.to_batches(projection)
+    return pack.to_batches(Projection.of(trace))
 
 
 @given(traces())
@@ -24,8 +22,7 @@ def test_a_pack_reads_back_as_it_was(trace: Trace) -> None:
 
 @given(traces())
 def test_columns_hold_the_rows(trace: Trace) -> None:
-    projection = Projection()
-    projection.extend(trace)
+    projection = Projection.of(trace)
 
     batches = pack.to_batches(projection)
 

@@ -9,15 +9,9 @@ from agentlab.trace.usage import COUNTS
 from tests.factories import Story, chunk_log, reply, tool, traces
 
 
-def project(trace: Trace) -> Projection:
-    projection = Projection()
-    projection.extend(trace)
-    return projection
-
-
 @given(traces())
 def test_rows_say_what_the_trace_says(trace: Trace) -> None:
-    rows = project(trace)
+    rows = Projection.of(trace)
 
     assert rows.run.n_events == len(trace)
     assert rows.run.stop_reason == trace.stop_reason
@@ -34,7 +28,7 @@ def test_rows_say_what_the_trace_says(trace: Trace) -> None:
 
 @given(traces())
 def test_model_calls_say_what_the_trace_says(trace: Trace) -> None:
-    rows = project(trace).model_calls
+    rows = Projection.of(trace).model_calls
     calls = sorted([*trace.model_calls, *trace.side_calls], key=lambda call: call.called.seq)
 
     for row, call in zip(rows, calls, strict=True):
@@ -46,7 +40,7 @@ def test_model_calls_say_what_the_trace_says(trace: Trace) -> None:
 def test_calls_of_a_step_are_numbered() -> None:
     story = Story().step(reply(complete=False), reply(complete=False), reply(calls=["search"]), tool("search"))
 
-    rows = project(story.step(reply()).end()).model_calls
+    rows = Projection.of(story.step(reply()).end()).model_calls
 
     assert [(row.step, row.call) for row in rows] == [(1, 1), (1, 2), (1, 3), (2, 1)]
     assert [row.complete for row in rows] == [False, False, True, True]
@@ -55,7 +49,7 @@ def test_calls_of_a_step_are_numbered() -> None:
 def test_a_call_that_was_refused_has_what_the_model_asked_for_only() -> None:
     trace = Story().step(reply(calls=["delete"]), tool("delete", None)).end()
 
-    (row,) = project(trace).tool_calls.values()
+    (row,) = Projection.of(trace).tool_calls.values()
 
     assert (row.requested_arguments, row.arguments) == ('{"n":1}', None)
     assert (row.started_ns, row.status, row.error_type) == (None, "error", "ToolError")
@@ -64,7 +58,7 @@ def test_a_call_that_was_refused_has_what_the_model_asked_for_only() -> None:
 def test_a_message_has_its_texts_apart_from_its_reasoning() -> None:
     trace = Story().step(reply("Two cats.", reasoning="I count.", calls=["search"]), tool("search", ok=False)).end()
 
-    _, _, asked, answered = project(trace).messages
+    _, _, asked, answered = Projection.of(trace).messages
 
     assert (asked.text, asked.reasoning, asked.n_tool_calls, asked.is_error) == ("Two cats.", "I count.", 1, None)
     assert asked.call_id == answered.call_id == "call-run-1-1"
@@ -74,7 +68,7 @@ def test_a_message_has_its_texts_apart_from_its_reasoning() -> None:
 def test_a_failure_is_told_with_its_step_and_counted_with_its_run() -> None:
     trace = Story().step(reply(complete=False), error="ServerError").end("llm_api_error")
 
-    rows = project(trace)
+    rows = Projection.of(trace)
 
     assert (rows.steps[1].error_type, rows.steps[1].error_code) == ("ServerError", "INTERNAL_SERVER_ERROR")
     assert (rows.run.n_errors, rows.run.stop_reason, rows.steps[1].finished_ns) == (1, "llm_api_error", None)
@@ -92,7 +86,7 @@ def seconds(*values: int | None) -> list[float | None]:
 
 @given(traces())
 def test_the_run_is_as_long_as_the_trace_says(trace: Trace) -> None:
-    rows = project(trace)
+    rows = Projection.of(trace)
 
     assert rows.run.last_ns / 1e9 == trace.duration_s
     for row, call in zip(rows.tool_calls.values(), trace.tool_calls.values(), strict=True):
@@ -102,7 +96,7 @@ def test_the_run_is_as_long_as_the_trace_says(trace: Trace) -> None:
 
 @given(traces())
 def test_people_are_waited_for_as_long_as_the_trace_says(trace: Trace) -> None:
-    asked = [row for row in project(trace).approvals if row.approver_kind == "person"]
+    asked = [row for row in Projection.of(trace).approvals if row.approver_kind == "person"]
 
     zero_ns = trace.events[0].t_ns
     spans = [(row.requested_ns, row.decided_ns) for row in asked]
@@ -121,7 +115,7 @@ def test_replies_find_their_calls_also_when_two_were_under_way() -> None:
     story.emit(ModelReplied, complete=True, chunks=log, called_seq=second.seq, response_model="quick-1")
     story.emit(ModelReplied, complete=True, chunks=log, called_seq=first.seq, response_model="slow-1")
 
-    rows = project(story.trace()).model_calls
+    rows = Projection.of(story.trace()).model_calls
 
     assert [(row.model, row.response_model) for row in rows] == [("slow", "slow-1"), ("quick", "quick-1")]
 
@@ -132,7 +126,7 @@ def test_how_long_a_question_waited_is_not_known_when_the_answer_came_to_another
     story.decide("call-1", "delete")
     story.step(reply(ttft_s=1.0, n_chunks=0))
 
-    rows = project(story.end())
+    rows = Projection.of(story.end())
 
     (approval,) = rows.approvals
     assert seconds(approval.requested_ns, approval.decided_ns, approval.latency_ns) == [1.001, 1.501, None]
@@ -144,7 +138,7 @@ def test_a_question_that_is_put_again_waits_anew() -> None:
     story.ask("call-1", "delete")
     story.wait(0.25).decide("call-1", "delete", "deny", reason="too risky")
 
-    (approval,) = project(story.trace()).approvals
+    (approval,) = Projection.of(story.trace()).approvals
 
     assert (approval.action, approval.reason, approval.rule) == ("deny", "too risky", "it deletes things")
     assert seconds(approval.latency_ns) == [0.25]
@@ -154,21 +148,21 @@ def test_a_call_that_was_handed_on_has_a_row_for_each_who_spoke() -> None:
     story = in_a_step()
     story.ask("call-1", "delete")
     story.wait(0.5).decide("call-1", "delete", "escalate", approver="judge", approver_kind="model")
-    assert project(story.trace()).tool_calls["call-1"].status == "waiting"
+    assert Projection.of(story.trace()).tool_calls["call-1"].status == "waiting"
     story.wait(1.0).decide("call-1", "delete", "edit", arguments='{"n":2}')
 
-    first, second = project(story.trace()).approvals
+    first, second = Projection.of(story.trace()).approvals
 
     assert (first.action, first.approver, *seconds(first.latency_ns)) == ("escalate", "judge", 0.5)
     assert (second.action, second.approver, *seconds(second.latency_ns)) == ("edit", "ada", 1.5)
     assert second.arguments == '{"n":2}'
-    assert project(story.trace()).tool_calls["call-1"].status == "running"
+    assert Projection.of(story.trace()).tool_calls["call-1"].status == "running"
 
 
 def test_a_policy_that_decides_by_itself_has_asked_nobody() -> None:
     story = in_a_step()
     story.decide("call-1", "delete", "deny", approver="no-deletes", approver_kind="policy")
 
-    (row,) = project(story.trace()).approvals
+    (row,) = Projection.of(story.trace()).approvals
 
     assert (row.rule, row.requested_ns, row.latency_ns, row.action) == (None, None, None, "deny")
