@@ -63,7 +63,7 @@ class ObjectScan:
         self.broken = False
         self._place = "before"
         self._decoder = StringDecoder()
-        self._in_string = self._escaped = self._scalar = False
+        self._in_string = self._escaped = False
         self._depth = 0
 
     def take(self, char: str) -> bool:
@@ -72,7 +72,7 @@ class ObjectScan:
         if self._place == "value":
             inside = self._in_value(char)
             if self.value_ended:
-                self._place, self._scalar = "keys", False
+                self._place = "keys"
                 if not inside:
                     self._between(char)
             return inside
@@ -116,8 +116,6 @@ class ObjectScan:
             self._depth -= char in "}]"
             self.value_ended = not self._depth
         elif char in BLANK + ",}]":
-            self.value_ended = self._scalar or char not in BLANK
+            self.value_ended = char not in BLANK
             return False
-        else:
-            self._scalar = True
         return True
