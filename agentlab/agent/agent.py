@@ -97,7 +97,8 @@ class Agent:
         blocks = Memory(memory) if isinstance(memory, Mapping) else memory
         found = collect_tools(tools, blocks, talk)
         ruled = rules if isinstance(rules, ToolRules) else ToolRules(*rules)
-        ruled.check({name: tool.spec.parameters["properties"] for name, tool in found.items()})
+        parameters = {name: tool.spec.parameters["properties"] for name, tool in found.items()}
+        ruled.check(parameters, text_ends=not talk.demands_call)
         self.grants = Grants()
         """What approvers have allowed for good."""
         self._settings = AgentSettings(
@@ -131,6 +132,16 @@ class Agent:
     def model(self) -> ChatModel:
         """Who answers."""
         return self._settings.model
+
+    @property
+    def protocol(self) -> TalkProtocol:
+        """How it talks with its model."""
+        return self._settings.protocol
+
+    @property
+    def timezone(self) -> str:
+        """IANA name of the zone of the times that the model reads."""
+        return self._settings.timezone
 
     @property
     def tools(self) -> tuple[Tool, ...]:

@@ -1,15 +1,32 @@
-"""Whether a person is there to be asked: at a notebook's page, or at a terminal."""
+"""Whether a person is there to be asked: at a notebook's page, behind a server, or at a terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+_behind_a_server: ContextVar[bool] = ContextVar("agentlab_behind_a_server", default=False)
+
+
+@contextlib.contextmanager
+def people_behind_a_server() -> Iterator[None]:
+    """Runs started in this block are asked about through a server: they wait until somebody decides."""
+    token = _behind_a_server.set(True)
+    try:
+        yield
+    finally:
+        _behind_a_server.reset(token)
 
 
 def person_at_front_end() -> bool:
-    """True in a notebook whose cell a person ran; false in `nbclient`, `nbval` and scripts.
+    """True in a notebook whose cell a person ran, and behind a server; false in `nbclient`, `nbval` and scripts.
 
     A front end that runs notebooks without people does not let them ask for input.
     """
+    if _behind_a_server.get():
+        return True
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     kernel = getattr(shell, "kernel", None)

@@ -30,6 +30,14 @@ def answers_for(store: Store, run_id: str) -> dict[str, Answer]:
     return {call_id: Answer(Decision.model_validate_json(text), by) for call_id, text, by in rows}
 
 
+def answers_to(store: Store, call_id: str) -> dict[str, Answer]:
+    """The decisions that were left on calls of this id, by run id."""
+    with store.reading() as connection:
+        query = "SELECT run_id, decision, decided_by FROM answers WHERE call_id = ?"
+        rows = connection.exec_driver_sql(query, (call_id,)).all()
+    return {run_id: Answer(Decision.model_validate_json(text), by) for run_id, text, by in rows}
+
+
 def leave_answer(store: Store, run_id: str, call_id: str, decision: Decision, by: str) -> Answer:
     """Leave a decision; the one that is there now. Of two at once, one is first, and stays."""
     row = (run_id, call_id, decision.model_dump_json(exclude_none=True), by, utc_text(clock.now()))

@@ -13,12 +13,14 @@ import pyarrow as pa
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
 from agentlab.errors import ApprovalError, InputError, StoreError
-from agentlab.lab.deciding import answers_for, check_decision, leave_answer, waiting_in
+from agentlab.lab.deciding import answers_for, answers_to, check_decision, leave_answer, waiting_in
+from agentlab.lab.encode import encode
 from agentlab.lab.journal import LabJournal
 from agentlab.lab.listing import SHOWN, RunInfo, listing_html
 from agentlab.lab.reader import LogRow, Reader
 from agentlab.lab.redact import Redactor
 from agentlab.lab.store import Store
+from agentlab.trace.events import Event
 from agentlab.trace.safe import as_html
 from agentlab.trace.trace import Trace
 from agentlab.trace.views import Frames
@@ -53,6 +55,10 @@ class Lab(Frames):
         self._reader = Reader(self._store)
         self._redactor = redactor or Redactor()
         self._journals: WeakSet[LabJournal] = WeakSet()
+
+    def as_kept(self, event: Event) -> Event:
+        """The event as it is written down, without keys and tokens."""
+        return encode([event], self._redactor)[0][0]
 
     def journal(self, run_id: str) -> LabJournal:
         """A journal for a run: a new one, or one that nobody writes any more.
@@ -91,7 +97,15 @@ class Lab(Frames):
         """Tool calls of all runs that wait for a decision, oldest run first."""
         return [call for trace in self._undecided() for call in waiting_in(trace, self.answers(trace.run_id))]
 
-    def decide(self, call_id: str, decision: Decision, *, by: str = "person", call_hash: str | None = None) -> bool:
+    def decide(
+        self,
+        call_id: str,
+        decision: Decision,
+        *,
+        by: str = "person",
+        call_hash: str | None = None,
+        run_id: str | None = None,
+    ) -> bool:
         """Decide a call that waits, whichever process runs it; False when the same decision was there already.
 
         A run that still lives in some process takes it up at once, a paused one when it is resumed.
@@ -101,12 +115,15 @@ class Lab(Frames):
             decision: What to do with it.
             by: Who decides, for the trace.
             call_hash: Hash of the call that was looked at; another call under this id is then refused.
+            run_id: The run it belongs to, where several have a call of this id.
 
         Raises:
             ApprovalError: No such call waits, or somebody decided otherwise before.
             ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
         """
         for trace in self._undecided():
+            if run_id not in (None, trace.run_id):
+                continue
             if (known := self.answers(trace.run_id).get(call_id)) is not None:
                 return known.repeats(call_id, decision)
             for call in waiting_in(trace, ()):
@@ -128,6 +145,10 @@ class Lab(Frames):
     def answers(self, run_id: str) -> dict[str, Answer]:
         """The decisions that were left for a run, by call id."""
         return answers_for(self._store, run_id)
+
+    def answers_to(self, call_id: str) -> dict[str, Answer]:
+        """The decisions that were left on calls of this id, by run id."""
+        return answers_to(self._store, call_id)
 
     def leave_answer(self, run_id: str, call_id: str, decision: Decision, by: str) -> Answer:
         """Leave a decision for a run; the one that is there now. Of two at once, one is first, and stays."""

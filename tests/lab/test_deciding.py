@@ -13,6 +13,7 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Decision, Lab, ScriptedModel, call, tool
 from agentlab.agent.approval import call_hash
+from agentlab.agent.front_end import people_behind_a_server
 from agentlab.errors import ApprovalError, RunError, StoreError, ToolArgumentError
 from agentlab.messages.history import lint
 
@@ -221,3 +222,29 @@ async def test_a_run_that_is_over_or_alive_is_not_resumed(tmp_path):
         alive.cancel()
         await alive
         assert lab.pending() == []
+
+
+async def test_one_of_two_runs_with_the_same_call_id_is_decided(tmp_path):
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Ask(attended=False),), unattended="pause")
+    twin = Agent(ScriptedModel([call("pay", to="ann", amount=5, id="c1")]), [pay], approval=policy)
+    with Lab(tmp_path / "a.db") as lab:
+        first, second = await twin.run("pay", lab=lab), await twin.run("pay", lab=lab)
+
+        assert lab.decide("c1", Decision(action="deny"), run_id=second.id) is True
+
+        assert [waiting.run_id for waiting in lab.pending()] == [first.id]
+        assert {run_id: answer.decision.action for run_id, answer in lab.answers_to("c1").items()} == {
+            second.id: "deny"
+        }
+
+
+async def test_a_run_started_for_people_behind_a_server_waits_for_them():
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),))
+    with people_behind_a_server():
+        run = Agent(ScriptedModel([call("pay", to="ann", amount=5), "Done."]), [pay], approval=policy).run("pay")
+
+    (waiting,) = await waiting_calls(run, 1)
+    run.approve(waiting.call_id)
+
+    assert (await run).text == "Done."
+    assert PAID == [{"to": "ann", "amount": 5}]
