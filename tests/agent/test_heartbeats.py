@@ -554,3 +554,12 @@ async def test_the_state_after_each_step_is_what_the_trace_keeps():
     assert second.usage == Usage(**run.usage.model_dump())
     assert second.known_tokens == run.usage.total_tokens
     assert (first.requested, first.failed, first.refused) == (True, False, False)
+
+
+def test_the_first_field_may_be_given_by_its_place():
+    assert UntilTool("search") == UntilTool(name="search")
+    assert ContextPressure(0.5) == ContextPressure(fraction=0.5)
+    with pytest.raises(TypeError, match="`Never` takes no argument"):
+        Never(3)
+    with pytest.raises(TypeError, match="multiple values"):
+        Timer(60, every_s=30)
