@@ -163,10 +163,14 @@ def _under(path: object, folder: object) -> bool:
     """Whether a path lies in a folder or below, by its text alone: `..` is resolved, links are not followed."""
     if not isinstance(path, str) or not isinstance(folder, str) or "\x00" in path:
         return False
-    inside, outside = posixpath.normpath(path.replace("\\", "/")), posixpath.normpath(folder.replace("\\", "/"))
+    inside, outside = _plain_path(path), _plain_path(folder)
     if outside == ".":
         return not inside.startswith(("/", "..")) and not re.match(r"[A-Za-z]:", inside)
     return inside == outside or inside.startswith(outside.rstrip("/") + "/")
+
+
+def _plain_path(path: str) -> str:
+    return posixpath.normpath(re.sub(r"[\\/]+", "/", path))
 
 
 _CONDITION = re.compile(

@@ -45,6 +45,10 @@ class ApprovalPolicy(Value):
                 return Judgement(verdict=rule.decide, rule=f"rule {number}", reason=rule.reason, response=rule.response)
         return Judgement(verdict="deny", rule="no rule", reason="no rule of the approval policy allows it")
 
+    def names(self, tool: str) -> bool:
+        """Some rule is about this tool by its name."""
+        return any(rule.tool == tool for rule in self.rules)
+
     def tell_denial(self, tool: str, by: str, reason: str | None) -> str:
         """What the model reads of a denial."""
         return (

@@ -16,7 +16,6 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, SkipValidation
 
-from agentlab import clock
 from agentlab.agent._thread import start_in_thread
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
@@ -171,14 +170,6 @@ class Script(Approver):
 
 
 AnyApprover: TypeAlias = Annotated[SerializeAsAny[Approver], BeforeValidator(reader(Approver))]
-
-
-async def ask_in_time(approver: Approver, call: PendingCall, run: Surroundings) -> Answer | None:
-    """The approver's answer; None when it has none, or not in time."""
-    try:
-        return await clock.within(approver.ask(call, run), approver.timeout_s)
-    except clock.LimitPassed:
-        return None
 
 
 def _answer(said: Said, by: str) -> Answer | None:

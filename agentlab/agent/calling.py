@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -103,21 +104,17 @@ class Calls:
             case "stop":
                 raise StopRun("stopped", f"the run was stopped by {answer.by}: {decision.reason or 'no reason given'}")
             case "edit":
-                return await self._run(opened, call, decision.arguments or {}, edited_by=answer.by)
-        return await self._run(opened, call, call.arguments, edited_by=None)
+                return await self._run(opened, call, decision.arguments or {})
+        return await self._run(opened, call, call.arguments)
 
-    async def _run(
-        self, opened: OpenedCall, call: PendingCall, arguments: dict[str, Any], *, edited_by: str | None
-    ) -> CallOutcome:
+    async def _run(self, opened: OpenedCall, call: PendingCall, arguments: dict[str, Any]) -> CallOutcome:
         tool = self._state.settings.tools[call.tool]
         if tool.parallel:
-            return await self._run_now(opened, call, arguments, edited_by=edited_by)
+            return await self._run_now(opened, call, arguments)
         async with self._one_at_a_time:
-            return await self._run_now(opened, call, arguments, edited_by=edited_by)
+            return await self._run_now(opened, call, arguments)
 
-    async def _run_now(
-        self, opened: OpenedCall, call: PendingCall, arguments: dict[str, Any], *, edited_by: str | None
-    ) -> CallOutcome:
+    async def _run_now(self, opened: OpenedCall, call: PendingCall, arguments: dict[str, Any]) -> CallOutcome:
         state = self._state
         remaining_s = state.remaining_s()
         executed = orjson.dumps(arguments).decode()
@@ -132,8 +129,6 @@ class Calls:
             if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
                 raise
             text, error_type = _error_text(exc), type(exc).__name__
-        if edited_by is not None:
-            text = f"[{edited_by} changed the arguments before the call ran, to {executed}]\n{text}"
         return self._answer(opened, text, error_type=error_type, executed=True)
 
     def _answer(self, opened: OpenedCall, text: str, *, executed: bool, error_type: str | None = None) -> CallOutcome:
@@ -143,16 +138,17 @@ class Calls:
 
     def _outcome(self, opened: OpenedCall, text: str, *, ok: bool, executed: bool) -> CallOutcome:
         name = opened.call.function.name
-        if executed:
-            self._state.past.append(PastCall(tool=name, success=ok, returned=text))
         print_of = orjson.dumps([name, opened.arguments, text], option=orjson.OPT_SORT_KEYS)
-        return CallOutcome(
+        outcome = CallOutcome(
             tool=name,
             success=ok,
             executed=executed,
             heartbeat_requested=opened.heartbeat_requested,
             fingerprint=hashlib.sha256(print_of).hexdigest()[:16],
         )
+        if outcome.done:
+            self._state.past.append(PastCall(tool=name, success=ok, returned=text))
+        return outcome
 
     def _checked(self, opened: OpenedCall) -> dict[str, Any]:
         """The arguments that the tool would get: the model's, and over them those that a rule fills in."""
@@ -178,9 +174,14 @@ class Calls:
             run_id=trace.run_id,
             step=trace.steps[-1].number,
             description=tool.spec.description,
-            number=sum(record.requested is not None for record in trace.tool_calls.values()),
+            number=self._questions_before(opened.call.id),
             tool_object=tool,
         )
+
+    def _questions_before(self, call_id: str) -> int:
+        records = self._state.trace.tool_calls.values()
+        before = takewhile(lambda record: record.call_id != call_id, records)
+        return sum(record.requested is not None for record in before)
 
     def _denial(self, call: PendingCall, answer: Answer) -> str:
         policy = self._state.approval or ASK_ALWAYS

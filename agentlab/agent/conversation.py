@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import orjson
+
 from agentlab import clock
 from agentlab.agent.settings import AgentSettings
 from agentlab.agent.tool_rules import Offer
@@ -99,7 +101,7 @@ class Conversation:
             if call_id not in self._returned:
                 continue
             text, ok = self._returned.pop(call_id)
-            packed = settings.protocol.return_text(text, ok=ok, timezone=settings.timezone)
+            packed = settings.protocol.return_text(self._told(call, text), ok=ok, timezone=settings.timezone)
             del self._open[call_id]
             self._add(builders.tool_message(call_id, call.function.name, packed, ok=ok, **self._links()), "tool")
 
@@ -147,6 +149,18 @@ class Conversation:
     def _is_own(self, message: Message) -> bool:
         """Whether this model wrote the message."""
         return message.role == "assistant" and message.model == self._settings.model.name
+
+    def _told(self, call: ToolCall, text: str) -> str:
+        """A return, with the arguments that really ran when they are not those that the model wrote."""
+        record = self._recorder.trace.tool_calls.get(call.id)
+        if record is None or record.started is None:
+            return text
+        executed = record.started.arguments
+        if orjson.loads(executed) == self._settings.protocol.open(call).arguments:
+            return text
+        edited = record.decision is not None and record.decision.action == "edit"
+        by = record.decision.approver if edited and record.decision else "a tool rule"
+        return f"[{by} changed the arguments before the call ran, to {executed}]\n{text}"
 
     def _links(self) -> Links:
         return Links(model=self._settings.model.name, run_id=self._recorder.run_id, step_id=self.step_id)

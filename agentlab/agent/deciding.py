@@ -52,19 +52,16 @@ def _by_rules(decision: Continuation, outcomes: tuple[CallOutcome, ...], state: 
     rules = state.settings.rules
     if not decision.go_on and decision.stop_reason not in (None, "end_turn"):
         return decision
-    ran = [outcome for outcome in outcomes if outcome.executed]
-    uncalled = state.uncalled()
-    if any(rules.ends(outcome.tool) and outcome.success for outcome in ran) and not uncalled:
+    uncalled, exits = state.uncalled(), any(rules.ends(outcome.tool) and outcome.success for outcome in outcomes)
+    if exits and not uncalled:
         return Continuation(go_on=False, stop_reason="tool_rule") if decision.go_on else decision
-    if decision.go_on:
+    if decision.go_on and not exits:
         return decision
-    reason = rules.goes_on(ran[-1].tool) if ran else None
-    if reason is not None:
-        return Continuation(go_on=True, reason=reason)
-    if uncalled:
+    reason = rules.goes_on([outcome.tool for outcome in outcomes if outcome.done])
+    if uncalled and (exits or reason is None):
         names = ", ".join(f"`{name}`" for name in uncalled)
-        return Continuation(go_on=True, reason=f"{AUTOMATED}Before your turn can end you must still call {names}.")
-    return decision
+        reason = f"{AUTOMATED}Before your turn can end you must still call {names}."
+    return decision if reason is None else Continuation(go_on=True, reason=reason)
 
 
 def _default_reason(outcomes: tuple[CallOutcome, ...], state: RunState) -> str | None:

@@ -30,6 +30,11 @@ class CallOutcome(Value):
     fingerprint: str = ""
     """Hash of tool, arguments and return: two calls with one fingerprint did the same and learnt the same."""
 
+    @property
+    def done(self) -> bool:
+        """The call ran, or somebody answered in the tool's place."""
+        return self.executed or self.success
+
 
 class StepSummary(Value):
     """What a policy may know of an earlier step."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import orjson
 
+from agentlab import clock
 from agentlab.agent.approval import Decision, call_hash
 from agentlab.agent.approval_policy import ASK_ALWAYS, ApprovalPolicy, Judgement
-from agentlab.agent.approvers import Approver, ask_in_time
+from agentlab.agent.approvers import Approver
 from agentlab.agent.desk import Answer, PendingCall
-from agentlab.agent.state import RunState
+from agentlab.agent.state import RunState, StopRun
 from agentlab.trace.events import ApprovalDecided, ApprovalRequested, ApproverKind, ErrorRaised
 
 APPROVE = Answer(Decision(action="approve"), "no policy")
+ANOTHER_CALL = Answer(
+    Decision(action="deny", reason="its arguments are no longer those that were decided on"), "the agent"
+)
 
 
 async def judge(call: PendingCall, state: RunState) -> Answer | None:
@@ -24,39 +28,49 @@ async def judge(call: PendingCall, state: RunState) -> Answer | None:
     if policy is None:
         return APPROVE
     record = state.trace.tool_calls.get(call.call_id)
-    if record is not None and record.decision is not None:  # decided before the run was resumed
-        decided = record.decision
-        arguments = None if decided.arguments is None else orjson.loads(decided.arguments)
-        decision = Decision(
-            action=decided.action, arguments=arguments, reason=decided.reason, response=decided.response
-        )
-        return Answer(decision, decided.approver)
-    asked_before = record is not None and record.requested is not None
+    if record is not None and record.decision is not None:
+        return _decided_before(call, record.decision, state)
+    asked_before = None if record is None else record.requested
+    judgement = policy.judge(call.tool, call.arguments)
+    if judgement.verdict == "approve" and state.settings.rules.needs_approval(call.tool):
+        judgement = Judgement(verdict="ask", rule="tool rule")  # no policy's word is a person's
+    if judgement.verdict != "ask" and asked_before is None:
+        return _decided(call, Answer(_as_decision(judgement), judgement.rule), "policy", state)
     grant = state.grants.use(call.tool, call.arguments)
     if grant is not None:
         return _decided(call, Answer(APPROVE.decision, f"{grant.by}, for good"), "policy", state)
-    judgement = policy.judge(call.tool, call.arguments)
-    if judgement.verdict == "ask" or asked_before:
-        return await _ask(call, judgement, policy, state, asked_before=asked_before)
-    return _decided(call, Answer(_as_decision(judgement), judgement.rule), "policy", state)
+    return await _ask(call, judgement, policy, state, asked_before)
+
+
+def _decided_before(call: PendingCall, decided: ApprovalDecided, state: RunState) -> Answer:
+    """The decision that was taken before the run was resumed; it holds for the call it was taken on."""
+    arguments = None if decided.arguments is None else orjson.loads(decided.arguments)
+    if call_hash(call.tool, call.arguments if arguments is None else arguments) != decided.call_hash:
+        return _decided(call, ANOTHER_CALL, "policy", state)
+    decision = Decision(action=decided.action, arguments=arguments, reason=decided.reason, response=decided.response)
+    return Answer(decision, decided.approver)
 
 
 def _policy_for(call: PendingCall, state: RunState) -> ApprovalPolicy | None:
     """The policy that has a say; a call that somebody was asked about stays asked, whatever changed since."""
-    if call.tool in {tool.name for tool in state.settings.protocol.own_tools()}:
-        return None  # to speak with the user is no deed
-    if state.approval is not None:
-        return state.approval
+    policy, ruled = state.approval, state.settings.rules.needs_approval(call.tool)
+    only_speaks = any(call.tool_object is tool for tool in state.settings.protocol.own_tools())
+    if only_speaks and not ruled and not (policy is not None and policy.names(call.tool)):
+        return None  # to speak with the user is no deed, unless somebody says so
     record = state.trace.tool_calls.get(call.call_id)
-    if state.settings.rules.needs_approval(call.tool) or (record is not None and record.requested is not None):
-        return ASK_ALWAYS
-    return None
+    asked_before = record is not None and record.requested is not None
+    return ASK_ALWAYS if policy is None and (ruled or asked_before) else policy
 
 
 async def _ask(
-    call: PendingCall, judgement: Judgement, policy: ApprovalPolicy, state: RunState, *, asked_before: bool
+    call: PendingCall,
+    judgement: Judgement,
+    policy: ApprovalPolicy,
+    state: RunState,
+    asked_before: ApprovalRequested | None,
 ) -> Answer | None:
-    if not asked_before:
+    same = asked_before is None or asked_before.call_hash == call.call_hash
+    if asked_before is None or not same:
         state.recorder.emit(
             ApprovalRequested,
             call_id=call.call_id,
@@ -68,40 +82,55 @@ async def _ask(
         state.recorder.flush()
     left = state.left_answer(call)
     if left is not None:
-        return _decided(call, left, "person", state)
-    silent = False
+        return _decided(call, left, "person", state) if same else _decided(call, ANOTHER_CALL, "policy", state)
+    silent, failed = False, False
     for approver in policy.approvers:
-        answer = await _answer_of(approver, call, state)
-        if answer is None:
-            silent = True
+        try:
+            answer = await _answer_of(approver, call, state)
+        except StopRun:
+            raise
+        except Exception as exc:  # noqa: BLE001  # whatever an approver raises, the call must not run for it
+            _tell_failure(approver, exc, state)
+            failed = True
             continue
-        _decided(call, answer, approver.answers_as, state)
-        if answer.decision.action != "escalate":
-            _remember(call, answer, state)
+        if answer is not None and answer.decision.action != "escalate":
             return answer
-    if silent and policy.unattended == "pause":
+        silent = silent or answer is None
+    if (silent or failed) and policy.unattended == "pause":
         return None
-    approved = silent and policy.unattended == "approve"
-    reason = "nobody was there to decide" if silent else "nobody decided"
-    decision = Decision(action="approve") if approved else Decision(action="deny", reason=reason)
-    return _decided(call, Answer(decision, "unattended" if silent else "last resort"), "policy", state)
+    return _decided(call, _last_resort(policy, silent=silent, failed=failed), "policy", state)
 
 
 async def _answer_of(approver: Approver, call: PendingCall, state: RunState) -> Answer | None:
-    """The approver's answer; one that fails, or answers with what the tool refuses, has none."""
+    """The approver's answer, written down; None when it has none, or not in time."""
     try:
-        answer = await ask_in_time(approver, call, state)
-        if answer is not None:
-            call.check(answer.decision)
-    except Exception as exc:  # noqa: BLE001  # whatever an approver raises, the call must not run for it
-        state.recorder.emit(
-            ErrorRaised,
-            error_type=type(exc).__name__,
-            code="APPROVER_FAILED",
-            message=f"approver {approver.kind!r} failed: {exc}",
-        )
+        answer = await clock.within(approver.ask(call, state), approver.timeout_s)
+    except clock.LimitPassed:
+        late = Decision(action="escalate", reason=f"no answer within {approver.timeout_s:g} s")
+        _decided(call, Answer(late, approver.kind), approver.answers_as, state)
         return None
+    if answer is not None:
+        call.check(answer.decision)
+        _decided(call, answer, approver.answers_as, state)
     return answer
+
+
+def _last_resort(policy: ApprovalPolicy, *, silent: bool, failed: bool) -> Answer:
+    """What happens where no approver has decided; one that failed may have wanted to say no."""
+    by = "unattended" if silent or failed else "last resort"
+    if silent and not failed and policy.unattended == "approve":
+        return Answer(Decision(action="approve"), by)
+    reason = "an approver failed" if failed else "nobody was there to decide" if silent else "nobody decided"
+    return Answer(Decision(action="deny", reason=reason), by)
+
+
+def _tell_failure(approver: Approver, exc: Exception, state: RunState) -> None:
+    state.recorder.emit(
+        ErrorRaised,
+        error_type=type(exc).__name__,
+        code="APPROVER_FAILED",
+        message=f"approver {approver.kind!r} failed: {exc}",
+    )
 
 
 def _decided(call: PendingCall, answer: Answer, kind: ApproverKind, state: RunState) -> Answer:
@@ -121,12 +150,9 @@ def _decided(call: PendingCall, answer: Answer, kind: ApproverKind, state: RunSt
         always=None if decision.always is None else decision.always.model_dump(mode="json", exclude_none=True),
     )
     state.recorder.flush()
+    if decision.always is not None:
+        state.grants.add(call.tool, call.arguments, decision.always, answer.by)
     return answer
-
-
-def _remember(call: PendingCall, answer: Answer, state: RunState) -> None:
-    if answer.decision.always is not None:
-        state.grants.add(call.tool, call.arguments, answer.decision.always, answer.by)
 
 
 def _as_decision(judgement: Judgement) -> Decision:

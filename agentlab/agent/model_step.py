@@ -25,7 +25,7 @@ async def ask_for_step(state: RunState) -> Reply:
         ModelError: The call failed, also when it was tried again.
     """
     offer = state.offer()
-    if state.settings.tools and not offer.tools and offer.because:
+    if not offer.tools and (offer.demanded or state.settings.protocol.demands_call):
         raise _stop(state, "no_tool_allowed", f"the tool rules allow no call now: {' '.join(offer.because)}")
     retries = state.settings.retries
     tries = 0

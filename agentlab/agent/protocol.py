@@ -188,11 +188,11 @@ class Memgpt:
         arguments, problem = _read_arguments(call.function.arguments)
         if arguments is None:
             return OpenedCall(call, None, problem, heartbeat_requested=False)
-        heartbeat = _truth(arguments.pop(REQUEST_HEARTBEAT, False))
         thinking = arguments.pop(THINKING, None)
+        stored = dict(arguments)
+        heartbeat = _truth(arguments.pop(REQUEST_HEARTBEAT, False))
         if thinking is None or not self.inner_thoughts:
             return OpenedCall(call, arguments, None, heartbeat)
-        stored = {**arguments, REQUEST_HEARTBEAT: heartbeat}
         return OpenedCall(_with_arguments(call, stored), arguments, None, heartbeat, str(thinking))
 
     def user_text(self, text: str, timezone: str) -> str:

@@ -52,8 +52,13 @@ class AgentSettings:
 
     def own_tool_names(self) -> list[str]:
         """The tools that come neither from the memory nor from the protocol."""
-        given = {tool.name for tool in (*self.protocol.own_tools(), *(self.memory.tools() if self.memory else ()))}
-        return [name for name in self.tools if name not in given]
+        of_protocol = self.protocol.own_tools()
+        of_memory = [tool.name for tool in self.memory.tools()] if self.memory else []
+        return [
+            name
+            for name, tool in self.tools.items()
+            if name not in of_memory and not any(tool is own for own in of_protocol)
+        ]
 
     def tool_choice(self, offer: Offer) -> str:
         """`auto`, `none`, `required`, or the one tool that a rule demands."""

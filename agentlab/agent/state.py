@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from agentlab import clock
@@ -57,7 +58,7 @@ class RunState:
         self.conversation = Conversation(settings, recorder)
         self.desk = Desk()
         self.past: list[PastCall] = []
-        """The calls that ran, oldest first."""
+        """The calls that ran, or that somebody answered in the tool's place; oldest first."""
         self.summaries: list[StepSummary] = []
         """The steps that are over."""
         self.broken_replies = 0
@@ -73,8 +74,8 @@ class RunState:
 
     def _take_up_step(self, step: Step) -> None:
         for record in step.tool_calls:
-            if record.started is not None and record.returned is not None:
-                success = record.returned.status == "success"
+            success = record.status == "success"
+            if record.returned is not None and (success or record.started is not None):
                 self.past.append(PastCall(tool=record.tool, success=success, returned=record.returned.text))
         inputs = step.decision.inputs if step.decision else {}
         calls = tuple(CallOutcome(**call) for call in inputs.get("calls", ()))
@@ -186,7 +187,7 @@ class RunState:
 
     async def ask_model(self, model: ChatModel, request: ModelRequest) -> Reply:
         """A model's judgement of a tool call, booked apart from the run's own tokens."""
-        return await ask(model, request, self.recorder, purpose="approval")
+        return await self.in_time(partial(ask, model, request, self.recorder, purpose="approval"))
 
     def _since_last_s(self) -> float:
         events = self.trace.events

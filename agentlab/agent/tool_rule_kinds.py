@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+import orjson
+from pydantic import Field, field_validator, model_validator
 
 from agentlab.messages.parts import Value
-
-Output: TypeAlias = bool | int | float | str
 
 
 class Rule(Value):
@@ -51,10 +50,17 @@ class ChildTools(Rule):
     arguments: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Child to arguments that stand in for the model's."""
 
+    @model_validator(mode="after")
+    def _fills_in_for_its_children(self) -> ChildTools:
+        others = set(self.arguments) - set(self.children)
+        if others:
+            raise ValueError(f"arguments are given for {min(others)!r}, which is none of the children")
+        return self
+
     @property
     def named(self) -> tuple[str, ...]:
         """Every tool that the rule names."""
-        return (self.tool, *self.children, *self.arguments)
+        return (self.tool, *self.children)
 
     def describe(self) -> str:
         """The rule in words for the model."""
@@ -81,21 +87,28 @@ class Conditional(Rule):
     """What the tool returned picks the next tool."""
 
     kind: Literal["conditional"] = "conditional"
-    outputs: dict[Output, str] = Field(min_length=1)
-    """Return to next tool. A return is compared as truth value, number or text, whichever it reads as."""
+    outputs: dict[str, str] = Field(min_length=1)
+    """Return to next tool. Returns and keys are compared as truth values, numbers or texts, whichever they read as."""
     default: str | None = None
     """Next tool when nothing matches; None: any tool."""
     strict: bool = False
     """Nothing may be called when nothing matches: the run stops and says so."""
 
-    @field_validator("outputs")
+    @field_validator("outputs", mode="before")
     @classmethod
-    def _keys_differ(cls, outputs: dict[Output, str]) -> dict[Output, str]:
-        read = [_as_output(key) for key in outputs]
+    def _keys_differ(cls, outputs: Any) -> Any:
+        if not isinstance(outputs, dict):
+            return outputs
+        read = [_as_read(key) for key in outputs]
         twice = [key for key in read if read.count(key) > 1]
         if twice:
             raise ValueError(f"two keys read as {twice[0]!r}")
         return dict(zip(read, outputs.values(), strict=True))
+
+    @property
+    def is_open(self) -> bool:
+        """Some return leaves the choice free."""
+        return self.default is None and not self.strict
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -104,12 +117,9 @@ class Conditional(Rule):
 
     def next_tools(self, returned: str | None) -> tuple[str, ...] | None:
         """What may be called now; None: anything."""
-        seen = _as_output(returned or "")
-        for key, tool in self.outputs.items():
-            if key == seen and type(key) is type(seen):
-                return (tool,)
-        if self.default is not None:
-            return (self.default,)
+        tool = self.outputs.get(_as_read(returned or ""), self.default)
+        if tool is not None:
+            return (tool,)
         return () if self.strict else None
 
     def describe(self) -> str:
@@ -184,19 +194,18 @@ AnyRule: TypeAlias = Annotated[
 ]
 
 
-def _as_output(value: Output) -> Output:
-    """A return or a key as truth value, number or text, whichever it reads as."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
+def _as_read(value: object) -> str:
+    """A return or a key in the form in which it is compared: `true`, `7` for 7.0, other text as it is."""
+    text = str(value).strip()
     if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+        return text.lower()
+    try:
+        number = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    if not isinstance(number, (int, float)):
+        return text
+    return str(int(number)) if number == number // 1 else str(number)
 
 
 def _one_of(names: Sequence[str]) -> str:

@@ -86,18 +86,20 @@ class ToolRules(Value):
         """The run ends after this tool."""
         return any(rule.tool == tool for rule in self._of(ExitLoop))
 
-    def goes_on(self, tool: str) -> str | None:
-        """Why there must be another step after this tool; None when no rule says so."""
+    def goes_on(self, called: Sequence[str]) -> str | None:
+        """Why there must be another step after these calls; None when no rule says so."""
         for rule in self.rules:
-            if rule.tool == tool and isinstance(rule, (ChildTools, ParentLast, Conditional, ContinueLoop)):
+            follows = bool(called) and rule.tool == called[-1] and isinstance(rule, _FOLLOWED)
+            if follows or (isinstance(rule, ContinueLoop) and rule.tool in called):
                 return f"{AUTOMATED}{rule.describe()}"
         return None
 
     def uncalled(self, available: Iterable[str], past: Sequence[PastCall]) -> tuple[str, ...]:
-        """Tools that must still be called before the end."""
+        """Tools that must still be called before the end, and may be."""
         called = {call.tool for call in past if call.success}
+        used_up = {rule.tool for rule in self._of(MaxCount) if _is_used_up(rule, past)}
         names = dict.fromkeys(rule.tool for rule in self._of(RequiredBeforeExit))
-        return tuple(name for name in names if name in set(available) - called)
+        return tuple(name for name in names if name in set(available) - called - used_up)
 
     def needs_approval(self, tool: str) -> bool:
         """A person must approve each call of this tool."""
@@ -110,18 +112,19 @@ class ToolRules(Value):
         lines = "\n".join(f"- {rule.describe()}" for rule in self.rules)
         return f"<tool_usage_rules>\n{lines}\n</tool_usage_rules>"
 
-    def check(self, tools: Mapping[str, Iterable[str]]) -> None:
+    def check(self, tools: Mapping[str, Iterable[str]], *, text_ends: bool) -> None:
         """Return when the rules can be kept with these tools.
 
         Args:
             tools: Tool to the names of its parameters.
+            text_ends: A reply of text ends the turn, where no rule demands a call.
 
         Raises:
             InputError: A rule names an unknown tool or parameter, calls would follow each other without an end, or a
                 demanded tool can never be called.
         """
         self._check_names(tools)
-        self._check_exits(tools)
+        self._check_exits(tools, text_ends=text_ends)
         self._check_reach(tools)
 
     def _of(self, kind: type[Any]) -> list[Any]:
@@ -159,7 +162,7 @@ class ToolRules(Value):
             return None if following is None else allowed & set(following)
         if isinstance(rule, ParentLast):
             return allowed & set(rule.children) if just_called else allowed - set(rule.children)
-        if isinstance(rule, MaxCount) and sum(call.tool == rule.tool for call in past) >= rule.max_count:
+        if isinstance(rule, MaxCount) and _is_used_up(rule, past):
             return allowed - {rule.tool}
         return None
 
@@ -174,9 +177,10 @@ class ToolRules(Value):
                 if odd:
                     raise InputError(f"rule {rule.kind!r} fills in `{odd[0]}`, which `{tool}` does not take")
 
-    def _check_exits(self, tools: Iterable[str]) -> None:
-        following = {tool: self._following(tool) for tool in tools}
-        ending = {tool for tool in following if self.ends(tool) or self.goes_on(tool) is None}
+    def _check_exits(self, tools: Iterable[str], *, text_ends: bool) -> None:
+        following = {tool: self._following(tool, tools) for tool in tools}
+        held = self._demands_another if text_ends else lambda tool: self.goes_on([tool]) is not None
+        ending = {tool for tool in following if self.ends(tool) or not held(tool)}
         for tool in following:
             if not ending & _reachable([tool], following):
                 raise InputError(
@@ -185,20 +189,23 @@ class ToolRules(Value):
                 )
 
     def _check_reach(self, tools: Iterable[str]) -> None:
-        following = {tool: self._following(tool) or set(self._free(tools)) for tool in tools}
+        following = {tool: self._following(tool, tools) for tool in tools}
         first = [rule.tool for rule in self._of(RunFirst)]
         reached = _reachable(first or self._free(tools), following)
         for rule in self._of(RequiredBeforeExit):
             if rule.tool not in reached:
                 raise InputError(f"`{rule.tool}` is required before the end, and the rules never let it be called")
 
-    def _following(self, tool: str) -> set[str]:
-        """Tools that a rule may demand directly after this one; empty when none does."""
-        found: set[str] = set()
+    def _demands_another(self, tool: str) -> bool:
+        """A rule demands another call directly after this tool, whatever it returns."""
+        rules = [rule for rule in self.rules if rule.tool == tool and isinstance(rule, _FOLLOWED)]
+        return any(not (isinstance(rule, Conditional) and rule.is_open) for rule in rules)
+
+    def _following(self, tool: str, tools: Iterable[str]) -> set[str]:
+        """Tools that may be called directly after this one."""
+        found = set() if self._demands_another(tool) else set(self._free(tools))
         for rule in self.rules:
-            if rule.tool == tool and isinstance(rule, (ChildTools, ParentLast)):
-                found |= set(rule.children)
-            elif rule.tool == tool and isinstance(rule, Conditional):
+            if rule.tool == tool and isinstance(rule, _FOLLOWED):
                 found |= set(rule.named[1:])
         return found
 
@@ -209,6 +216,13 @@ class ToolRules(Value):
 
 
 NO_RULES = ToolRules()
+
+_FOLLOWED = (ChildTools, ParentLast, Conditional)
+"""Rules that say what may be called directly after their tool."""
+
+
+def _is_used_up(rule: MaxCount, past: Sequence[PastCall]) -> bool:
+    return sum(call.tool == rule.tool for call in past) >= rule.max_count
 
 
 def _reachable(start: Iterable[str], following: Mapping[str, set[str]]) -> set[str]:
