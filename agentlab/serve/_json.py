@@ -22,12 +22,14 @@ from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr
-from pydantic_core import to_jsonable_python
+from pydantic_core import SchemaSerializer, to_jsonable_python
 
 from agentlab.errors import InputError
 
 _OPTIONS = orjson.OPT_UTC_Z  # as pydantic writes it
-_NOT_ASCII = re.compile(r"[^\x00-\x7e]+")
+_NOT_ASCII = re.compile(r'[^\x00-\x7e][^"\\]*')
+"""From a character that needs an escape to the end of its text or the next escape: one piece, most of the time."""
+
 _HALF_PAIRS = re.compile("[\ud800-\udfff]")
 
 
@@ -43,20 +45,22 @@ def to_json(value: object) -> str:
         return _slowly(value)
 
 
-def model_to_json(model: BaseModel) -> str:
-    """The model as JSON, by its own serialisers.
+def model_to_json(model: object, serializer: SchemaSerializer) -> str:
+    """The model as JSON, by its own serialisers: what `model_dump_json` does, at half the time.
+
+    A field of another type than its model says is written as it is.
 
     Raises:
         InputError: As above.
     """
     try:
-        # What `model_dump_json` calls, at half the time. A field of another type than it says is written as it is.
-        data = model.__pydantic_serializer__.to_json(model, warnings=False)
+        text = serializer.to_json(model, warnings=False).decode()
     except (TypeError, ValueError, RecursionError):
         return _slowly(model)
-    if b"NaN" in data or b"Infinity" in data:  # a model can be set up to write them; or it is only a text
-        return to_json(model.model_dump(mode="json", warnings=False))
-    return _in_ascii(data.decode())
+    # A model can be set up to write them; or it is only a text. One character is found ten times as fast as a word.
+    if ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text):
+        return to_json(serializer.to_python(model, mode="json", warnings=False))
+    return _in_ascii(text)
 
 
 def whole_characters(text: str) -> str:

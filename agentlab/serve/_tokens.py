@@ -16,12 +16,14 @@ _SPOKEN = ("content", "reasoning_content", "reasoning", "tool_calls", "function_
 
 
 def shows_token(chunk: object) -> bool:
-    """False for marks of roles, ends and usage, for pings, empty text, and events around the model's own."""
+    """False for marks of roles, ends and usage, for pings, errors, empty text, and events around the model's own."""
     if isinstance(chunk, Enum):
         chunk = chunk.value
     if isinstance(chunk, str):
         return chunk not in ("", "[DONE]")
     get = _getter(chunk)
+    if get("error"):
+        return False
     choices = get("choices")
     if isinstance(choices, list | tuple):
         return any(map(_choice_shows, choices))

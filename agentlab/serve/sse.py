@@ -65,8 +65,8 @@ def format_event(data: object, *, event: str | None = None, id: str | int | None
         text = to_json(data)
     elif kind is str:
         text = _lines(data)  # type: ignore[arg-type]  # it is one
-    elif isinstance(data, BaseModel):
-        text = model_to_json(data)
+    elif (serializer := getattr(kind, "__pydantic_serializer__", None)) is not None:  # `isinstance` takes longer
+        text = model_to_json(data, serializer)
     elif isinstance(data, Enum):
         return format_event(data.value, event=event, id=id)
     elif isinstance(data, str):
