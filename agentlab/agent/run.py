@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from typing import Any
 
 from agentlab.agent.approval import Decision, Scope
@@ -150,10 +151,11 @@ class Run(FrameViews):
     def __await__(self) -> Generator[Any, None, Run]:
         return self._join().__await__()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
         self._start()
-        async for event in self._recorder.follow():
-            yield event
+        async with aclosing(self._recorder.follow()) as events:
+            async for event in events:
+                yield event
 
     def __repr__(self) -> str:
         return repr(self.trace)

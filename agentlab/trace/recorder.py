@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from agentlab import clock
@@ -63,7 +63,7 @@ class Recorder:
             self._journal.close()
         self._publish(None)
 
-    async def follow(self) -> AsyncIterator[Event]:
+    async def follow(self) -> AsyncGenerator[Event, None]:
         """All events from the first, then each as it comes, to the end of the run.
 
         A reader that falls behind keeps what it has not read; it never holds up the run.
