@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,36 @@ def demo(
         raise typer.Exit(2) from exc
     if run.error is not None:
         raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    agent: Annotated[
+        str | None, typer.Option(help="The agent, or a function that makes it: module:name. Default: the demo's.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="0: one that is free.")] = 8100,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; other machines reach it only if you say so.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="AGENTLAB_TOKEN", show_envvar=True, help="What clients send. Default: a random one."),
+    ] = None,
+    lab: Annotated[Path | None, typer.Option(help="The file that keeps the runs. Default: memory.")] = None,
+) -> None:
+    """Serve an agent to OpenAI clients and web pages."""
+    try:
+        from agentlab.serve.server import run_server
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("fastapi", "starlette", "uvicorn"):
+            raise
+        print('a server needs more packages: pip install "agentlab-jupyter[serve]"', file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
+    try:
+        run_server(agent or "agentlab.demo.task:served_agent", host=host, port=port, token=token, lab=lab)
+    except AgentLabError as exc:
+        print(exc, file=sys.stderr)  # noqa: T201  # where errors go
+        raise typer.Exit(2) from exc
 
 
 def _demo_model(chosen: DemoModel) -> ChatModel:

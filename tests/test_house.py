@@ -58,7 +58,14 @@ FLOOR = {
     *("pydantic", "pyyaml", "openai", "orjson", "docstring-parser", "jsonschema", "sqlalchemy", "opentelemetry-api"),
     *("pandas", "pyarrow", "matplotlib", "ipywidgets", "anywidget", "tqdm", "rich", "typer"),
 }
-BROUGHT = {"numpy": "pandas", "pydantic_core": "pydantic", "httpx2": "openai", "anyio": "openai", "h11": "openai"}
+BROUGHT = {
+    "numpy": "pandas",
+    "pydantic_core": "pydantic",
+    "httpx2": "openai",
+    "anyio": "openai",
+    "h11": "openai",
+    "starlette": "fastapi",
+}
 """Imported though not declared: each stands below a package that is, and shows in its interface."""
 
 EXTRAS = {"local", "serve", "telemetry", "stats", "cost", "scale", "postgres", "notebook", "test"}

@@ -58,6 +58,11 @@ def embedded_model() -> LocalModel:
     return LocalModel(tools=SchemaTools(examples=examples(), open_envelopes=True))
 
 
+def served_agent() -> Agent:
+    """The demonstration's agent on the embedded model, for `agentlab serve`."""
+    return demo_agent(embedded_model())
+
+
 def scripted_model() -> ScriptedModel:
     """What the embedded model does when it does well, as a script."""
     return ScriptedModel(
