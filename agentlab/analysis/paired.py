@@ -1,0 +1,135 @@
+"""Pairs of trials, and the clusters that they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from agentlab.errors import InputError
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The values of both arms, pair by pair."""
+
+    a: Floats
+    b: Floats
+    clusters: npt.NDArray[np.object_]
+    """Which cluster each pair belongs to."""
+    n_dropped: int
+    is_binary: bool
+
+    @property
+    def differences(self) -> Floats:
+        """What b has more than a."""
+        return self.b - self.a
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Differences, summed up by cluster."""
+
+    sums: Floats
+    sizes: Floats
+
+    def __len__(self) -> int:
+        return len(self.sums)
+
+    @property
+    def mean(self) -> float:
+        """Mean difference over all pairs."""
+        return float(self.sums.sum() / self.sizes.sum())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, with clusters as the independent units."""
+        n = len(self)
+        residuals = self.sums - self.mean * self.sizes
+        return float(np.sqrt(n / (n - 1) * (residuals**2).sum()) / self.sizes.sum()) if n > 1 else float("nan")
+
+    @property
+    def effect_size(self) -> float | None:
+        """Mean of the clusters' mean differences over their standard deviation; None when they do not vary."""
+        means = self.sums / self.sizes
+        spread = float(means.std(ddof=1)) if len(self) > 1 else 0.0
+        return float(means.mean()) / spread if spread > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The clusters' means of two arms without pairs."""
+
+    a: Floats
+    b: Floats
+    n_values: int
+    n_dropped: int
+
+
+def paired_differences(a: pd.DataFrame, b: pd.DataFrame, metric: str, *, pair_by: Sequence[str], cluster: str) -> Pairs:
+    """The pairs of two arms. A row without a partner, or with several, is refused: something else was compared then.
+
+    Raises:
+        InputError: A column is missing, or rows do not pair one to one.
+    """
+    keys = list(pair_by)
+    for name, frame in (("a", a), ("b", b)):
+        _need(name, frame, {*keys, cluster, metric})
+        twice = frame[frame.duplicated(keys)]
+        if len(twice):
+            raise InputError(
+                f"`{name}` has several rows for {_named(twice, keys)}; pair by more columns, or average them"
+            )
+    extra = [] if cluster in keys else [cluster]
+    both = a[[*keys, *extra, metric]].merge(
+        b[[*keys, metric]], on=keys, how="outer", suffixes=("_a", "_b"), indicator=True
+    )
+    alone = both[both["_merge"] != "both"]
+    if len(alone):
+        raise InputError(
+            f"{len(alone)} of {len(both)} rows have no partner, such as {_named(alone, keys)}; run the missing trials, "
+            "leave their tasks out of both arms, or ask for unpaired=True"
+        )
+    values = both[[f"{metric}_a", f"{metric}_b"]]
+    whole = both[values.notna().all(axis=1)]
+    if whole.empty:
+        raise InputError(f"no pair has `{metric}` in both arms")
+    a_values, b_values = (whole[f"{metric}_{arm}"].to_numpy(dtype=float) for arm in ("a", "b"))
+    binary = bool(np.isin(np.concatenate([a_values, b_values]), (0.0, 1.0)).all())
+    return Pairs(a_values, b_values, whole[cluster].to_numpy(dtype=object), len(both) - len(whole), binary)
+
+
+def clusters_of(differences: Floats, clusters: npt.NDArray[np.object_]) -> Clusters:
+    """The differences by cluster."""
+    codes, _ = pd.factorize(clusters)
+    return Clusters(np.bincount(codes, weights=differences).astype(float), np.bincount(codes).astype(float))
+
+
+def unpaired_samples(a: pd.DataFrame, b: pd.DataFrame, metric: str, cluster: str) -> Samples:
+    """The means of each arm's clusters."""
+    means, n_values, n_dropped = [], 0, 0
+    for name, frame in (("a", a), ("b", b)):
+        _need(name, frame, {cluster, metric})
+        known = frame[frame[metric].notna()]
+        if known[cluster].nunique() < 2:
+            raise InputError(f"`{name}` has fewer than two clusters with `{metric}`: nothing can be said of its spread")
+        n_values += len(known)
+        n_dropped += len(frame) - len(known)
+        means.append(known.groupby(cluster, observed=True)[metric].mean().to_numpy(dtype=float))
+    return Samples(means[0], means[1], n_values, n_dropped)
+
+
+def _need(name: str, frame: pd.DataFrame, columns: set[str]) -> None:
+    missing = columns - set(frame.columns)
+    if missing:
+        raise InputError(f"`{name}` has no column {min(missing)!r}; it has: {', '.join(map(str, frame.columns))}")
+
+
+def _named(rows: pd.DataFrame, keys: list[str]) -> str:
+    return ", ".join(f"{key}={rows.iloc[0][key]!r}" for key in keys)
