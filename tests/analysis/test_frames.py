@@ -176,6 +176,26 @@ def test_what_overlaps_counts_once_and_a_person_first() -> None:
     assert row["wall_s"] == pytest.approx(6.001)
 
 
+def test_a_model_that_answers_while_a_person_is_waited_for_takes_no_time_of_its_own() -> None:
+    story = Story()
+    story.step(finished=False)
+    story.ask("call-1", "delete")
+    story._reply(reply(purpose="approval", ttft_s=1.0, gap_s=0.0))
+    story.wait(2.0).decide("call-1", "delete")
+
+    row = only_row(runs_df(story.trace()))
+
+    assert (row["model_s"], row["human_s"]) == (0.0, pytest.approx(3.001))
+
+
+def test_a_run_without_a_model_call_has_no_tokens() -> None:
+    row = only_row(runs_df(Story().end("cancelled")))
+
+    assert (row["usage_source"], row["input_tokens"], row["n_model_calls"]) == ("missing", None, 0)
+    assert (row["model_s"], row["tool_s"], row["human_s"], row["n_side_calls"]) == (0.0, 0.0, 0.0, 0)
+    assert (row["side_input_tokens"], row["ttft_run_s"]) == (0, None)
+
+
 @given(traces())
 def test_the_parts_of_a_run_make_up_its_wall_time(trace: Trace) -> None:
     row = only_row(runs_df(trace))
@@ -188,7 +208,7 @@ def test_the_parts_of_a_run_make_up_its_wall_time(trace: Trace) -> None:
 
 def test_models_that_judge_are_booked_apart() -> None:
     judge = reply(purpose="approval", ttft_s=0.5, gap_s=0.0, usage=tokens(30, 2))
-    story = Story().step(reply(ttft_s=1.0, gap_s=0.0, usage=tokens(10, 1)), judge)
+    story = Story().step(judge, reply(ttft_s=1.0, gap_s=0.0, usage=tokens(10, 1)))
 
     run, step = only_row(runs_df(story.end())), only_row(steps_df(story.trace()))
 
@@ -196,8 +216,8 @@ def test_models_that_judge_are_booked_apart() -> None:
     assert (run["side_input_tokens"], run["side_output_tokens"]) == (30, 2)
     assert (step["n_model_calls"], step["ttft_s"], step["input_tokens"]) == (1, 1.0, 10)
     assert run["model_s"] == step["model_s"] == pytest.approx(1.502)
-    assert run["ttft_run_s"] == 1.0
-    assert rows(chunks_df(story.trace()).drop_duplicates("call"), "call", "purpose") == [(1, "step"), (2, "approval")]
+    assert run["ttft_run_s"] == pytest.approx(0.501 + 1.0)
+    assert rows(chunks_df(story.trace()).drop_duplicates("call"), "call", "purpose") == [(1, "approval"), (2, "step")]
 
 
 def test_approvals_tell_who_was_asked_and_what_was_said() -> None:

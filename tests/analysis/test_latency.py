@@ -113,6 +113,13 @@ def test_reasoning_counts_only_when_the_clock_saw_it() -> None:
     assert instants.timed_tokens(np.array([5.0]), np.array([np.nan])).tolist() == [5.0]
 
 
+@pytest.mark.parametrize("n", [0.0, 1.0, np.nan])
+def test_fewer_than_two_tokens_have_no_gap(n: float) -> None:
+    instants = joined([LOGS["role only, then content"]])
+
+    assert as_list(instants.itl_mean_s(np.array([n]), np.array([0.0]))) == [None]
+
+
 def test_a_rate_over_no_time_is_not_known() -> None:
     instants = joined([LOGS["two events in one read"]])
     tokens = np.array([2.0]), np.array([0.0])

@@ -179,6 +179,8 @@ def test_columns_of_a_running_run_grow_with_it() -> None:
         seen.append(lab.columns("messages").num_rows)
 
     assert seen == [len(Trace(events[: n + 1]).entries) for n in range(len(events))]
+    with lab._store.writing() as db:  # what changes with every event is not worth keeping
+        assert db.execute("SELECT COUNT(*) FROM packs").fetchone() == (0,)
 
 
 def test_columns_of_some_runs_only() -> None:

@@ -109,15 +109,15 @@ def test_replies_find_their_calls_also_when_two_were_under_way() -> None:
     story.emit(StepStarted, step_id="step-1")
     first, second = (
         story.emit(ModelCalled, model=name, provider="p", n_messages=1, tool_choice="auto", purpose="approval")
-        for name in ("slow", "quick")
+        for name in ("first", "second")
     )
     log = chunk_log(reply(), story._t_ns)
-    story.emit(ModelReplied, complete=True, chunks=log, called_seq=second.seq, response_model="quick-1")
-    story.emit(ModelReplied, complete=True, chunks=log, called_seq=first.seq, response_model="slow-1")
+    story.emit(ModelReplied, complete=True, chunks=log, called_seq=first.seq, response_model="first-1")
+    story.emit(ModelReplied, complete=True, chunks=log, called_seq=second.seq, response_model="second-1")
 
     rows = Projection.of(story.trace()).model_calls
 
-    assert [(row.model, row.response_model) for row in rows] == [("slow", "slow-1"), ("quick", "quick-1")]
+    assert [(row.model, row.response_model) for row in rows] == [("first", "first-1"), ("second", "second-1")]
 
 
 def test_how_long_a_question_waited_is_not_known_when_the_answer_came_to_another_process() -> None:

@@ -181,10 +181,11 @@ from agentlab import Lab
 from tests.lab.test_store import record
 lab = Lab(sys.argv[1])
 record(lab, run_id="run-parent")
+connection = lab._store._db
 child = os.fork()
 if child == 0:
     record(lab, run_id="run-child")
-    os._exit(0 if len(lab) == 2 else 1)
+    os._exit(0 if len(lab) == 2 and lab._store._db is not connection else 1)
 assert os.waitpid(child, 0)[1] == 0
 record(lab, run_id="run-after")
 print(*(run.run_id for run in lab))
