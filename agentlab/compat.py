@@ -1,15 +1,16 @@
 """The reference server's names and keywords, for people who move their code: each a thin call of ours.
 
 Good outputs are those of the reference. Its defects are not: nothing that is given is changed, missing call ids are
-invented, lists that do not match and replies that decide nothing are refused with an `InputError`.
+invented, lists that do not match and replies that decide nothing are refused with an `InputError`, and a stream always
+ends as it should.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from agentlab.errors import InputError
 from agentlab.formats.openai_chat import Chat
@@ -22,6 +23,13 @@ from agentlab.messages.inputs import ApprovalInput, InputMessage
 from agentlab.messages.message import Message, ToolReturn
 from agentlab.messages.parts import Part, TextPart
 from agentlab.messages.steps import parallel_messages, returns_message, said_messages
+from agentlab.serve.first_token import monotonic_ns_at
+from agentlab.serve.reporting import forward_to_sentry
+from agentlab.serve.sse import ServerEvent, format_event, stream_events
+from agentlab.serve.usage_frame import UsageStatistics
+
+LettaUsageStatistics = UsageStatistics
+"""What a usage task gives. Any other model is taken as well, and `agentlab.trace.usage.Usage`."""
 
 _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 
@@ -261,6 +269,55 @@ def get_user_message_from_chat_completions_request(completion_request: object) -
     if not text:
         raise ChatRequestError("'messages[-1].content' must not be empty")
     return [InputMessage(role="user", content=(TextPart(text=text),), name=name if isinstance(name, str) else None)]
+
+
+def sse_formatter(data: Mapping[str, Any] | str) -> str:
+    """The frame of a server-sent event for a mapping, as JSON, or for a text, as it is.
+
+    `agentlab.serve.sse.format_event` takes models, lists and the rest, too.
+
+    Raises:
+        InputError: It is neither of the two, or something in it has no JSON.
+    """
+    if not isinstance(data, Mapping | str):
+        raise InputError(f"data is a mapping or a text, not {type(data).__name__}")
+    return format_event(data)
+
+
+def sse_async_generator(
+    generator: AsyncIterable[object],
+    usage_task: Awaitable[object] | None = None,
+    finish_message: bool = True,
+    request_start_timestamp_ns: int | None = None,
+    llm_config: Mapping[str, Any] | BaseModel | None = None,
+) -> AsyncGenerator[str, None]:
+    """The frames of a stream: the chunks as they come, the usage, the end; errors are frames, too.
+
+    Args:
+        generator: The chunks. What they are is sent, even where it reads like the end of the stream.
+        usage_task: Gives a model with the usage.
+        finish_message: False: no end frame.
+        request_start_timestamp_ns: Wall time when the request came [ns since 1970]; with it the time to the first token
+            is recorded.
+        llm_config: The model's settings, for that record.
+    """
+    started_ns = None if request_start_timestamp_ns is None else monotonic_ns_at(request_start_timestamp_ns)
+    source = _as_they_are(generator)
+    return stream_events(source, usage=usage_task, done=finish_message, started_ns=started_ns, model=llm_config)
+
+
+def capture_sentry_exception(e: BaseException) -> None:
+    """Hand an error to Sentry, if `SENTRY_DSN` is set now and the package is installed."""
+    forward_to_sentry(e)
+
+
+async def _as_they_are(chunks: AsyncIterable[object]) -> AsyncGenerator[ServerEvent, None]:
+    try:
+        async for chunk in chunks:
+            yield ServerEvent(chunk)
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def _links(agent_id: str, model: str, step_id: str | None, run_id: str | None, batch_item_id: str | None) -> Links:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+from collections import OrderedDict
 from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from pydantic import BaseModel
 
 import agentlab.messages as m
 from agentlab import compat
-from agentlab.errors import InputError, TimezoneError
+from agentlab.errors import ContextWindowError, InputError, RateLimitError, TimezoneError
 from agentlab.formats.openai_chat import from_openai, to_openai
 from agentlab.messages.history import lint
 from agentlab.messages.message import Message
 from agentlab.messages.parts import Base64Image, ImagePart, ReasoningPart, TextPart
+from tests.serve.streams import END, observed, read, source
 
 VECTORS = Path(__file__).parent / "conformance" / "vectors"
 
@@ -39,6 +45,7 @@ answer_approval = compat.create_approval_response_message_from_input
 step = compat.create_letta_messages_from_llm_response
 parallel = compat.create_parallel_tool_messages_from_llm_response
 read_request = compat.get_user_message_from_chat_completions_request
+stream = compat.sse_async_generator
 
 AGENT = {"id": "agent-1", "model": "tiny-1", "timezone": "UTC"}
 SYSTEM = m.system_message("You are helpful.")
@@ -373,3 +380,107 @@ def test_a_malformed_request_gets_a_clear_answer(messages, text):
         read_request({"messages": messages})
 
     assert caught.value.status_code == 400
+
+
+# Frames and streams
+
+
+@instead_of(compat.sse_formatter, "the frame is not one event: a line break in the text ends the data field")
+@instead_of(stream, "the text is cut into several events")
+async def test_text_with_line_breaks_is_one_event_with_a_line_each():
+    assert compat.sse_formatter("one\n\nthree") == "data: one\ndata: \ndata: three\n\n"
+    assert await read(stream(source("a\n\nb"))) == ["data: a\ndata: \ndata: b\n\n", END]
+
+
+@instead_of(compat.sse_formatter, "the payload is not valid JSON", "values outside JSON raise")
+@instead_of(
+    stream,
+    "a model with a non-JSON field ends the stream with the decoder error",
+    "a non-string enum inside a model ends the stream",
+)
+async def test_times_enums_and_nan_have_their_json():
+    class Event(BaseModel):
+        at: datetime
+        status: Enum
+
+    at, status = datetime(2026, 1, 2, tzinfo=UTC), Enum("Status", {"ONE": "x"}).ONE
+    frame = 'data: {"at":"2026-01-02T00:00:00Z","status":"x"}\n\n'
+
+    assert await read(stream(source(Event(at=at, status=status)))) == [frame, END]
+    assert compat.sse_formatter({"at": at, "status": status}) == frame
+    assert compat.sse_formatter({"x": float("nan")}) == 'data: {"x":null}\n\n'
+
+
+@instead_of(compat.sse_formatter, "subclasses of dict and str are refused")
+@instead_of(
+    stream,
+    "a dict subclass ends the stream with the decoder error",
+    "non-dict values are sent as their Python text, not as JSON",
+)
+async def test_subclasses_are_what_they_extend_and_plain_values_are_json():
+    class Text(str):
+        __slots__ = ()
+
+    frames = await read(stream(source(OrderedDict(a=1), Text("t"), None, [1, "a"])))
+
+    assert frames == ['data: {"a":1}\n\n', "data: t\n\n", "data: null\n\n", 'data: [1,"a"]\n\n', END]
+    assert [compat.sse_formatter(OrderedDict(a=1)), compat.sse_formatter(Text("t"))] == frames[:2]
+
+
+@instead_of(stream, "raised by the source, the error loses its code; raised by the usage task, it keeps it")
+@pytest.mark.parametrize("error", [ContextWindowError("too long"), RateLimitError("slow down")])
+async def test_an_error_keeps_its_code_wherever_it_was_raised(error):
+    async def fail() -> None:
+        raise error
+
+    from_source, from_usage = await read(stream(source(error))), await read(stream(source(), fail()))
+
+    assert from_source == from_usage
+    assert json.loads(from_source[0][6:]) == {"error": f"Stream failed: {error.code}: {error}", "code": error.code}
+
+
+@instead_of(stream, "after a failure of the source the usage task is neither awaited nor reported")
+async def test_the_usage_of_a_stream_that_failed_is_told():
+    async def use() -> compat.LettaUsageStatistics:
+        return compat.LettaUsageStatistics(total_tokens=357)
+
+    _, usage, end = await read(stream(source(ContextWindowError("too long")), asyncio.create_task(use())))
+
+    assert json.loads(usage[6:])["total_tokens"] == 357
+    assert end == END
+
+
+@instead_of(stream, "the finish frame is sent before the cancellation propagates")
+async def test_a_source_that_was_cancelled_is_told_to_a_reader_who_is_still_there():
+    told, end = await read(stream(source(asyncio.CancelledError())))
+
+    assert json.loads(told[6:])["code"] == "CANCELLED"
+    assert end == END
+
+
+@instead_of(stream, "closing the stream early raises, because the finish frame is sent while closing")
+async def test_a_stream_can_be_closed_early():
+    frames = stream(source("a", "b"))
+
+    assert await anext(frames) == "data: a\n\n"
+    await frames.aclose()
+    assert await read(frames) == []
+
+
+@instead_of(
+    stream,
+    "without a first chunk the span is never ended",
+    "raises before the first frame, and no finish frame is sent",
+)
+async def test_the_first_token_needs_neither_a_model_nor_a_token():
+    with observed() as seen:
+        assert await read(stream(source(), request_start_timestamp_ns=0)) == [END]
+
+    assert [span.name for span in seen.spans] == ["time_to_first_token"]
+    assert seen.times() == []
+
+
+def test_an_error_goes_to_sentry_only_when_its_address_is_set(monkeypatch):
+    monkeypatch.delenv("SENTRY_DSN", raising=False)
+
+    assert compat.capture_sentry_exception(ValueError("x")) is None

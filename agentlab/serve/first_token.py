@@ -43,6 +43,11 @@ def metric_attributes(attributes: Mapping[str, Scalar]) -> Iterator[None]:
         _context.reset(token)
 
 
+def monotonic_ns_at(wall_ns: int) -> int:
+    """The monotonic clock [ns] at a wall time [ns since 1970], for callers who noted that one."""
+    return clock.monotonic_ns() - (_wall_ns() - wall_ns)
+
+
 class FirstToken:
     """Measures one stream: a span from the request to the first token, which then becomes a time in a histogram.
 
@@ -57,14 +62,13 @@ class FirstToken:
         self._started_ns = started_ns
         settings = _settings(model)
         self._model = settings.get("model")
-        wall_ns = (clock.now() - _EPOCH) // timedelta(microseconds=1) * 1000
         self._span = (
             trace.get_tracer_provider()
             .get_tracer("agentlab")
             .start_span(
                 SPAN,
                 attributes={f"llm_config.{name}": value for name, value in settings.items()},
-                start_time=wall_ns - (clock.monotonic_ns() - started_ns),
+                start_time=_wall_ns() - (clock.monotonic_ns() - started_ns),
             )
         )
 
@@ -83,6 +87,10 @@ class FirstToken:
     def never_came(self) -> None:
         """The stream ended without one: the span ends, and there is no time to record."""
         self._span.end()
+
+
+def _wall_ns() -> int:
+    return (clock.now() - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ import agentlab.clock
 from agentlab import compat
 from agentlab.formats.reference_chat import message_to_reference
 from agentlab.messages.message import Message
+from tests.conformance.streams import DRIVERS, VALUES
 
 USUAL_CLOCK = "2026-01-02T03:04:05Z"
 
@@ -55,14 +56,18 @@ def _run(case: dict[str, Any]) -> dict[str, Any]:
     before = _snapshot(given)
     with agentlab.clock.frozen(at=case.get("clock", USUAL_CLOCK)):
         try:
-            result = getattr(compat, case["function"])(**given)
+            outcome: dict[str, Any] = {"output": _call(case["function"], given)}
         except Exception as exc:  # noqa: BLE001 - any of them is an outcome to compare
-            outcome: dict[str, Any] = {"error": _error(exc)}
-        else:
-            outcome = {"output": WRITERS[case["function"]](result)}
+            outcome = {"error": _error(exc)}
     if _snapshot(given) != before:
         outcome["inputs_changed"] = given
     return _with_placeholders(outcome, set(_strings(case["input"])))
+
+
+def _call(function: str, given: dict[str, Any]) -> dict[str, Any]:
+    if function in DRIVERS:
+        return DRIVERS[function](**given)
+    return WRITERS[function](getattr(compat, function)(**given))
 
 
 def _error(exc: Exception) -> dict[str, Any]:
@@ -108,6 +113,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "$datetime": datetime.fromisoformat,
     "$raises_on_iteration": _Raising,
     "$set": set,
+    **VALUES,
 }
 
 
@@ -118,7 +124,7 @@ def _decoded(value: Any) -> Any:
         return value
     for key, decode in DECODERS.items():
         if value.keys() == {key}:
-            return decode(value[key])
+            return decode(_decoded(value[key]))
     return {key: _decoded(v) for key, v in value.items()}
 
 
