@@ -21,6 +21,7 @@ case "$*" in
   --version) echo Python 3.12.4 ;;
   *'import ensurepip'*) ${ENSUREPIP:-true} ;;
   *'import xllamacpp'*) eval "${XLLAMACPP:-true}" ;;
+  '-m playwright '*) eval "${PLAYWRIGHT:-true}" ;;
   *print*) echo python3.12-venv ;;
   '-m venv --clear .venv') rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   '-m pip install '*) eval "${INSTALL:-true}" ;;
@@ -97,14 +98,20 @@ def test_root_is_brought_the_package(tmp_path: Path) -> None:
     assert "python3.12-venv" in machine.calls.read_text()
 
 
-def test_a_library_that_the_embedded_model_misses_names_its_package(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("importer", "library", "package"),
+    [("XLLAMACPP", "libgomp.so.1", "libgomp1"), ("PLAYWRIGHT", "libatomic.so.1", "libatomic1")],
+)
+def test_a_library_that_a_wheel_misses_names_its_package(
+    importer: str, library: str, package: str, tmp_path: Path
+) -> None:
     machine = Machine(tmp_path, python3=NEW, **{"apt-get": "#!/bin/bash\n"})
 
-    done = machine.run("venv", "local", XLLAMACPP="echo ImportError: libgomp.so.1: cannot open >&2; exit 1")
+    done = machine.run("venv", "test", **{importer: f"echo {library}: cannot open shared object file >&2; exit 1"})
 
     assert done.returncode == 1
-    assert "sudo apt-get install libgomp1" in done.stderr
-    assert machine.run("venv", "local").returncode == 0
+    assert f"sudo apt-get install {package}" in done.stderr
+    assert machine.run("venv", "test").returncode == 0
 
 
 def test_apt_that_fails_shows_what_it_said(tmp_path: Path) -> None:
