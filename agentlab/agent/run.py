@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing
+from collections.abc import Generator
 from typing import Any
 
 from agentlab.agent.approval import Decision, Scope
@@ -15,7 +14,8 @@ from agentlab.agent.protocol import spoken_text
 from agentlab.agent.state import RunState
 from agentlab.errors import ApprovalError, RunError
 from agentlab.messages.message import Message
-from agentlab.trace.events import ErrorRaised, Event, RunFinished, StopReason
+from agentlab.trace.events import ErrorRaised, RunFinished, StopReason
+from agentlab.trace.recorder import Following
 from agentlab.trace.steps import Step
 from agentlab.trace.trace import RunStatus, Trace
 from agentlab.trace.usage import Usage
@@ -151,11 +151,9 @@ class Run(FrameViews):
     def __await__(self) -> Generator[Any, None, Run]:
         return self._join().__await__()
 
-    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+    def __aiter__(self) -> Following:
         self._start()
-        async with aclosing(self._recorder.follow()) as events:
-            async for event in events:
-                yield event
+        return self._recorder.follow()
 
     def __repr__(self) -> str:
         return repr(self.trace)

@@ -25,6 +25,7 @@ from agentlab.serve.service import ServiceHere
 from agentlab.serve.spoken import Spoken
 from agentlab.serve.sse import stream_events
 from agentlab.serve.strict_json import StrictRoute
+from agentlab.trace.recorder import Following
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, dependencies=[BEARER], tags=["chat"])
 
@@ -75,7 +76,7 @@ async def create_chat_completion(asked: ChatRequest, request: Request, service: 
     live.n_readers += 1
     gone = partial(live.left, cancel=service.chat_on_disconnect == "cancel")
     if asked.stream:
-        chunks = _chunks(live.run, spoken, asked)
+        chunks = _chunks(live.run, aiter(live.run), spoken, asked)
         frames = stream_events(chunks, started_ns=started_ns, model=name, ping_s=service.ping_s)
         return EventStream(frames, closed=gone)
     try:
@@ -109,9 +110,11 @@ async def _ended(run: Run) -> None:
         pass
 
 
-async def _chunks(run: Run, spoken: Spoken, asked: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
+async def _chunks(
+    run: Run, events: Following, spoken: Spoken, asked: ChatRequest
+) -> AsyncGenerator[dict[str, Any], None]:
     yield chunk(run, {"role": "assistant", "content": ""})
-    async with aclosing(aiter(run)) as events:
+    async with aclosing(events):
         async for event in events:
             if text := spoken.take(event):
                 yield chunk(run, {"content": text})

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from typing import Any
+from weakref import WeakSet
 
 from agentlab import clock
 from agentlab.trace.events import Event, EventBase
 from agentlab.trace.journal import Journal
 from agentlab.trace.trace import Trace
+
+
+class Following(AsyncIterator[Event]):
+    """A reader of a run, from its first event to its last."""
+
+    def __init__(self) -> None:
+        self._unread: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._ended = False
+
+    def tell(self, event: Event | None) -> None:
+        """Take the next event; None: there are no more."""
+        if not self._ended:
+            self._unread.put_nowait(event)
+
+    async def __anext__(self) -> Event:
+        event = None if self._ended else await self._unread.get()
+        if event is None:
+            self._ended = True
+            raise StopAsyncIteration
+        return event
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._ended = True
+        self._unread = asyncio.Queue()
 
 
 class Recorder:
@@ -22,7 +48,7 @@ class Recorder:
         # A run that goes on in another process has another clock: its time goes on where it stood.
         self._shift_ns = trace.events[-1].t_ns - clock.monotonic_ns() if trace.events else 0
         self._journal = journal
-        self._readers: list[asyncio.Queue[Event | None]] = []
+        self._readers: WeakSet[Following] = WeakSet()  # who is forgotten reads no more
 
     def emit(self, event_type: type[EventBase], /, **fields: Any) -> int:
         """Record what happened now: in the trace, in the journal, to live readers. Its sequence number."""
@@ -36,11 +62,11 @@ class Recorder:
     @property
     def has_readers(self) -> bool:
         """True while somebody follows the run live."""
-        return bool(self._readers)
+        return len(self._readers) > 0
 
     def announce(self, event_type: type[EventBase], /, **fields: Any) -> None:
         """Tell live readers only; nothing is made when nobody reads."""
-        if self._readers:
+        if self.has_readers:
             self._publish(self._stamp(event_type, fields))
 
     def now_ns(self) -> int:
@@ -63,24 +89,19 @@ class Recorder:
             self._journal.close()
         self._publish(None)
 
-    async def follow(self) -> AsyncGenerator[Event, None]:
-        """All events from the first, then each as it comes, to the end of the run.
+    def follow(self) -> Following:
+        """All events from the first, then each as it comes, to the end of the run; from now on nothing is missed.
 
         A reader that falls behind keeps what it has not read; it never holds up the run.
         """
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        reader = Following()
         for event in self.trace.events:
-            queue.put_nowait(event)
+            reader.tell(event)
         if self.trace.live:
-            self._readers.append(queue)
+            self._readers.add(reader)
         else:
-            queue.put_nowait(None)
-        try:
-            while (item := await queue.get()) is not None:
-                yield item
-        finally:
-            if queue in self._readers:
-                self._readers.remove(queue)
+            reader.tell(None)
+        return reader
 
     def _stamp(self, event_type: type[EventBase], fields: dict[str, Any]) -> Event:
         event: Event = event_type(  # type: ignore[assignment]
@@ -89,5 +110,5 @@ class Recorder:
         return event
 
     def _publish(self, event: Event | None) -> None:
-        for queue in self._readers:
-            queue.put_nowait(event)
+        for reader in self._readers:
+            reader.tell(event)
