@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from pydantic_core import PydanticSerializationError
 
-from agentlab.lab.redact import Redactor
+from agentlab.trace.redact import Redactor
 from agentlab.trace.chunks import ChunkLog
 from agentlab.trace.events import EVENT, Event, ModelReplied
 from agentlab.trace.reading import read_event

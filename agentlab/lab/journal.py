@@ -13,7 +13,7 @@ from agentlab.lab import pack
 from agentlab.lab.encode import encode, pack_log
 from agentlab.lab.owner import Owner
 from agentlab.lab.project import Projection
-from agentlab.lab.redact import Redactor
+from agentlab.trace.redact import Redactor
 from agentlab.lab.store import Store
 from agentlab.messages.envelopes import unpack_user_text
 from agentlab.trace.events import Event, MessageAdded, ModelReplied, RunFinished, RunPaused, RunResumed, RunStarted

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from agentlab.lab.redact import Redactor
+from agentlab.trace.redact import Redactor
 
 _LOG = logging.getLogger("agentlab.serve")
 

@@ -1,9 +1,15 @@
-"""Text from models, tools and files, made safe to look at: nothing in it can hide, reorder its surroundings or act."""
+"""Text from models, tools and files, made safe to look at.
+
+Nothing in it can hide, reorder its surroundings or act, and keys and tokens in it are not shown.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from html import escape
+
+from agentlab.trace.redact import Redactor
 
 _HIDDEN = re.compile(
     "["
@@ -21,14 +27,20 @@ NAME_CHARS = 80
 
 
 def visible(text: str) -> str:
-    """The text with every character that acts or hides replaced by one that shows it; line ends become line feeds."""
-    return _HIDDEN.sub(_shown, text.replace("\r\n", "\n"))
+    """The text without secrets, and with every character that acts or hides replaced by one that shows it.
+
+    Line ends become line feeds.
+    """
+    redactor = _redactor()
+    clean = redactor.text(text) if redactor.suspects(text) else text
+    return _HIDDEN.sub(_shown, clean.replace("\r\n", "\n"))
 
 
 def in_one_line(text: str, limit_chars: int = NAME_CHARS) -> str:
     """The visible text on one line, cut at `limit_chars`: for names, codes and reasons."""
-    cut = text if len(text) <= limit_chars else text[: limit_chars - 1] + "…"
-    return visible(cut).replace("\n", " ").replace("\t", " ")
+    whole = visible(text)
+    cut = whole if len(whole) <= limit_chars else whole[: limit_chars - 1] + "…"
+    return cut.replace("\n", " ").replace("\t", " ")
 
 
 def as_html(text: str) -> str:
@@ -37,6 +49,12 @@ def as_html(text: str) -> str:
     Every text that agentlab did not write itself goes through here.
     """
     return escape(visible(text), quote=True)
+
+
+@cache
+def _redactor() -> Redactor:
+    """Made at first use: its regular expressions take a moment."""
+    return Redactor()
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from agentlab.errors import NewerSchemaError, StoreError
 from agentlab.lab.encode import decode, encode, pack_log, split_log, unpack_log
-from agentlab.lab.redact import Redactor
+from agentlab.trace.redact import Redactor
 from agentlab.trace.chunks import ChunkLog
 from agentlab.trace.events import ContinuationDecided, ModelReplied, RunStarted
 from agentlab.trace.trace import Trace

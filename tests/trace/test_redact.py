@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentlab.lab.redact import REDACTED, Redactor
+from agentlab.trace.redact import REDACTED, Redactor
 
 KEYS = {
     "OpenAI": "sk-proj-a1B2c3D4e5F6g7H8i9J0k1L2",

@@ -52,3 +52,11 @@ def test_a_name_stays_on_one_line_and_is_cut() -> None:
 
 def test_html_is_escaped_for_elements_and_attributes() -> None:
     assert as_html("<a b=\"c\" d='e'>&\x00") == "&lt;a b=&quot;c&quot; d=&#x27;e&#x27;&gt;&amp;␀"
+
+
+@pytest.mark.parametrize("show", [visible, in_one_line, as_html])
+def test_keys_are_not_shown(show):
+    key = "sk-" + "a1B2" * 8
+    assert key not in show(f"the key is {key}, keep it")
+    assert "keep it" in show(f"the key is {key}, keep it")
+    assert "hunter22" not in show('{"user": "ann", "password": "hunter22"}')
