@@ -78,7 +78,6 @@ async def cancel_run(run_id: str, service: ServiceHere) -> RunView:
         raise Problem(409, f"run {run_id} is under way in another process, which has to cancel it")
     if live is None:
         live = service.live.resume(run_id)
-        await asyncio.sleep(0)  # it comes to where it waited, and ends in order from there
     live.run.cancel()
     await live.run
     return view_of(live.run.trace)
