@@ -10,6 +10,7 @@ from weakref import WeakSet
 from agentlab import clock
 from agentlab.trace.events import Event, EventBase
 from agentlab.trace.journal import Journal
+from agentlab.trace.observing import tell
 from agentlab.trace.trace import Trace
 
 
@@ -51,12 +52,13 @@ class Recorder:
         self._readers: WeakSet[Following] = WeakSet()  # who is forgotten reads no more
 
     def emit(self, event_type: type[EventBase], /, **fields: Any) -> int:
-        """Record what happened now: in the trace, in the journal, to live readers. Its sequence number."""
+        """Record what happened now: in trace and journal, to live readers and observers. Its sequence number."""
         event = self._stamp(event_type, fields)
         self.trace.append(event)
         if self._journal is not None:
             self._journal.append(event)
         self._publish(event)
+        tell(self.trace, event)
         return event.seq
 
     @property
