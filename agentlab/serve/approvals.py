@@ -76,7 +76,7 @@ async def list_waiting_calls(service: ServiceHere) -> WaitingCalls:
     return WaitingCalls(data=[waiting_view(call) for call in await _waiting(service)])
 
 
-@router.post("/{call_id}", responses=responses(400, 401, 404, 409, 413, 415, 503))
+@router.post("/{call_id}", responses=responses(400, 401, 404, 409, 413, 415, 429, 503))
 async def decide_call(call_id: str, asked: DecisionRequest, service: ServiceHere) -> Decided:
     """Decide a call. Once is enough; the same again is harmless, anything else is a conflict.
 
@@ -125,6 +125,8 @@ async def _go_on(run_id: str, service: Service) -> bool:
         return False
     answers = service.lab.answers(run_id)
     if any(record.call_id not in answers for record in trace.waiting):
+        return False
+    if service.live.find(run_id) is not None:  # another decision was quicker
         return False
     service.live.resume(run_id)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -308,3 +309,19 @@ async def test_a_run_of_another_process_is_followed_too(tmp_path):
 
         assert [number for number, _ in frames] == [*range(len(run.trace)), None]
         assert TOKEN not in str(frames)
+
+
+async def test_two_decisions_at_once_resume_a_paused_run_once(tmp_path):
+    with Lab(tmp_path / "lab.db") as lab:
+        run_id = (await payer(attended=False, unattended="pause").run("pay", lab=lab)).id
+        async with serving(payer(attended=False, unattended="pause"), lab=lab) as served:
+            approve = {"action": "approve"}
+            paths = [f"/v1/approvals/{call_id}" for call_id in ("c1", "c2", "c1", "c2")]
+
+            answers = await asyncio.gather(*(served.client.post(path, json=approve) for path in paths))
+            await served.client.get(f"/v1/runs/{run_id}/events")
+
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert sum(answer.json()["resumed"] for answer in answers) == 1
+        assert [event.type for event in lab.trace(run_id)].count("run_resumed") == 1
+        assert lab.trace(run_id).stop_reason == "end_turn"
