@@ -27,12 +27,9 @@ class Cut:
         self.calls.append(ToolCallDelta(index, clock.new_call_id(), name))
 
     def add_arguments(self, index: int, text: str) -> None:
-        """More of a call's arguments, in the delta that is open where there is one."""
-        last = self.calls[-1] if self.calls else None
-        if last is not None and last.index == index:
-            self.calls[-1] = ToolCallDelta(index, last.id, last.name, last.arguments + text)
-        else:
-            self.calls.append(ToolCallDelta(index, arguments=text))
+        """More arguments of the newest call."""
+        last = self.calls.pop() if self.calls else ToolCallDelta(index)
+        self.calls.append(ToolCallDelta(index, last.id, last.name, last.arguments + text))
 
 
 class CallCutter:
@@ -122,7 +119,7 @@ class _Object:
         self._name = name
         if name == self._cutter.text_call:
             self._reply = _Reply()
-        elif name in self._cutter.tools or self._early:
+        elif name in self._cutter.tools:
             self._open(name, cut)
         early, self._early = self._early, ""
         for char in early:

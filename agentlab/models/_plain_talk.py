@@ -40,7 +40,7 @@ class PlainTalk:
         What the user's side says after a return is joined to it: many chat templates want the sides to take turns.
         """
         for message in messages:
-            if message.tool_calls and message.role in ("assistant", "approval"):
+            if message.tool_calls:
                 self._request = message
                 self._told.append(_as(message, "assistant", [TextPart(text=self._calls(message))]))
             elif message.role in ("tool", "approval"):

@@ -246,6 +246,16 @@ class TestPlainTalk:
 
         assert told(talk) == [("assistant", '{"name": "search", "arguments": "{\\"q\\": "}')]
 
+    def test_missing_arguments_are_told_as_none(self):
+        assert told([builders.assistant_message("", [tool_call("now", "")])]) == [
+            ("assistant", '{"name": "now", "arguments": {}}')
+        ]
+
+    def test_a_return_without_its_call_is_told_all_the_same(self):
+        lost = Message(role="tool", content=(TextPart(text="84"),), tool_call_id="call-0")
+
+        assert told([lost]) == [("user", "the tool returned: 84")]
+
     def test_without_tools_an_earlier_call_is_text_all_the_same(self):
         call = tool_call("search", {"q": "cats"})
         talk = [builders.assistant_message("", [call]), builders.tool_message(call.id, "search", "none")]
@@ -284,6 +294,18 @@ class TestPlainTalk:
 
         assert opened == [("user", "Go."), ("assistant", CALL), ("user", "search failed: no such page")]
         assert told(talk)[0] == ("user", talk[0].text), "closed unless asked for"
+
+    @pytest.mark.parametrize("text", [envelopes.user_message("Hi."), envelopes.system_alert("Careful.")])
+    def test_a_tool_that_returns_another_envelope_is_quoted(self, text):
+        call = tool_call("search", {"q": "cats"})
+        talk = [builders.assistant_message("", [call]), builders.tool_message(call.id, "search", text)]
+
+        assert told(talk, SchemaTools(examples=(), open_envelopes=True))[-1] == ("user", f"search returned: {text}")
+
+    def test_an_empty_envelope_is_left_as_it_is(self):
+        text = envelopes.tool_return(None)
+
+        assert told([message("user", text)], SchemaTools(examples=(), open_envelopes=True)) == [("user", text)]
 
     def test_a_heartbeat_that_says_something_is_told_after_the_return(self):
         call = tool_call("search", {"q": "cats"})
