@@ -202,11 +202,13 @@ class Agent:
             lab: Where the run is kept.
 
         Raises:
-            RunError: The run is over, or is still running.
+            RunError: The run is over, is still running, or was resumed before.
         """
         trace = paused.trace if isinstance(paused, Run) else paused
         if trace.status in ("finished", "running"):
             raise RunError(f"run `{trace.run_id}` is {trace.status}: only a paused or interrupted run can be resumed")
+        if isinstance(paused, Run):
+            paused.hand_over()
         state = self._state(trace.run_id, Trace(trace.events, live=True), lab)
         differences = differences_between(trace.started, self._settings)
         if differences:

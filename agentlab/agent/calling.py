@@ -21,7 +21,7 @@ from agentlab.agent.judging import judge
 from agentlab.agent.protocol import OpenedCall
 from agentlab.agent.state import RunState, StopRun
 from agentlab.agent.tool_rules import PastCall
-from agentlab.agent.tools import to_text, truncate
+from agentlab.agent.tools import sendable, to_text, truncate
 from agentlab.errors import AgentLabError, ToolArgumentError, ToolError, ToolRuleError, UnknownToolError
 from agentlab.trace.events import ToolStarted
 
@@ -125,14 +125,14 @@ class Calls:
             text, error_type = to_text(await clock.within(work, remaining_s)), None
         except clock.LimitPassed:
             raise StopRun("time_limit", "the run came to its time limit while this call ran") from None
-        except (Exception, SystemExit, asyncio.CancelledError) as exc:
-            if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+        except BaseException as exc:
+            if isinstance(exc, (KeyboardInterrupt, GeneratorExit)) or _is_cancelled():
                 raise
             text, error_type = _error_text(exc), type(exc).__name__
         return self._answer(opened, text, error_type=error_type, executed=True)
 
     def _answer(self, opened: OpenedCall, text: str, *, executed: bool, error_type: str | None = None) -> CallOutcome:
-        ok, told = error_type is None, truncate(text, self._state.settings.tool_return_limit_chars)
+        ok, told = error_type is None, truncate(sendable(text), self._state.settings.tool_return_limit_chars)
         self._state.conversation.record_return(opened.call, told, ok=ok, error_type=error_type)
         return self._outcome(opened, told, ok=ok, executed=executed)
 
@@ -195,4 +195,7 @@ def _is_cancelled() -> bool:
 
 
 def _error_text(exc: BaseException) -> str:
-    return str(exc) if isinstance(exc, AgentLabError) else f"{type(exc).__name__}: {exc}"
+    try:
+        return str(exc) if isinstance(exc, AgentLabError) else f"{type(exc).__name__}: {exc}"
+    except Exception:  # noqa: BLE001  # an error that cannot be told is an error all the same
+        return type(exc).__name__

@@ -45,10 +45,10 @@ Compaction: TypeAlias = Annotated[NoCompaction | DropOldest | Summarize, Field(d
 def split(messages: Sequence[Message], keep_fraction: float) -> tuple[list[Message], list[Message]]:
     """The messages that leave and those that stay, without the system message.
 
-    Never parts a call from its returns; the last message of a person stays. Nothing leaves where that cannot be.
+    Never parts a call from its returns. Nothing leaves where that cannot be.
     """
     body = [m for m in messages if m.role != "system"]
-    place = len(body) - max(1, round(len(body) * keep_fraction))
+    place = max(0, len(body) - max(1, round(len(body) * keep_fraction)))
     while place < len(body) and body[place].role not in ("user", "assistant"):
         place += 1
     if place >= len(body):

@@ -117,12 +117,15 @@ class Conversation:
                 self.record_return(call, text, ok=False, error_type=error_type)
         self.write_returns()
 
-    def compact(self, how: Literal["drop", "summary"], removed: Sequence[Message], summary: str | None) -> None:
-        """Take messages out of the context; the last input stays. The trace keeps them all."""
+    def may_leave(self, messages: Sequence[Message]) -> list[Message]:
+        """Those of the messages that may leave the context: all but the last input."""
         inputs = [entry.message.id for entry in self._recorder.trace.entries if entry.source == "input"]
-        leaving = tuple(message.id for message in removed if message.id not in inputs[-1:])
+        return [message for message in messages if message.id not in inputs[-1:]]
+
+    def compact(self, how: Literal["drop", "summary"], removed: Sequence[Message], summary: str | None) -> None:
+        """Take messages out of the context; the trace keeps them all."""
         note = None if summary is None else builders.user_message(summary, **self._links())
-        self._recorder.emit(ContextCompacted, how=how, removed=leaving, summary=note)
+        self._recorder.emit(ContextCompacted, how=how, removed=tuple(m.id for m in removed), summary=note)
 
     def own_ids(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
         """The calls, each with an id of its own: some servers number theirs anew in every reply."""

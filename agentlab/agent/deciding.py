@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agentlab.agent.heartbeat import CallOutcome, Continuation, StepState, StepSummary
 from agentlab.agent.protocol import OpenedCall
-from agentlab.agent.state import RunState
+from agentlab.agent.state import BROKEN_REPLY, RunState
 from agentlab.messages.envelopes import AUTOMATED
 from agentlab.trace.events import ContinuationDecided
 
@@ -16,7 +16,7 @@ def decide(opened: Sequence[OpenedCall], outcomes: tuple[CallOutcome, ...], stat
     seen = state.step_state(outcomes)
     broken = _after_broken_reply(opened, state)
     if broken is not None:
-        decision, policy = broken, "broken_reply"
+        decision, policy = broken, BROKEN_REPLY
     else:
         decision, policy = state.settings.heartbeat.decide(seen), state.settings.heartbeat.kind
         ruled = _by_rules(decision, outcomes, state)

@@ -28,8 +28,8 @@ from agentlab.trace.events import (
 )
 from agentlab.trace.steps import Step
 
-_CANCELLED = "the run was cancelled before this call was answered"
-_FAILED = "the run failed before this call was answered"
+CANCELLED = "the run was cancelled before this call was answered"
+FAILED = "the run failed before this call was answered"
 
 
 class Loop:
@@ -52,9 +52,9 @@ class Loop:
         except StopRun as stop:
             stop_reason = self._abort(stop.text, stop, stop.stop_reason)
         except asyncio.CancelledError as exc:
-            stop_reason = self._abort(_CANCELLED, exc, "cancelled")
+            stop_reason = self._abort(CANCELLED, exc, "cancelled")
         except Exception as exc:  # noqa: BLE001  # the trace tells of every error, also of our own
-            stop_reason = self._abort(_FAILED, exc, self._report(exc))
+            stop_reason = self._abort(FAILED, exc, self._report(exc))
         self._state.desk.close(f"the run has ended: {stop_reason}")
         self._recorder.emit(RunFinished, stop_reason=stop_reason)
         self._recorder.flush()

@@ -73,7 +73,7 @@ async def _compact(state: RunState) -> bool:
     policy = state.settings.compaction
     if isinstance(policy, NoCompaction):
         return False
-    leaving, _ = split(state.trace.messages, policy.keep_fraction)
+    leaving = state.conversation.may_leave(split(state.trace.messages, policy.keep_fraction)[0])
     if not leaving:
         return False
     if not isinstance(policy, Summarize):

@@ -244,6 +244,8 @@ def _read_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
         return None, f"they are no JSON ({exc}): {text[:200]}"
     if not isinstance(value, dict):
         return None, f"they are a JSON {_kind(value)}, not an object: {text[:200]}"
+    if not _is_writable(value):
+        return None, f"they are nested too deeply: {text[:200]}"
     return value, None
 
 
@@ -280,9 +282,19 @@ def _with_readable_arguments(message: Message) -> Message:
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(orjson.loads(text), dict)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return False
+    return isinstance(value, dict) and _is_writable(value)
+
+
+def _is_writable(value: object) -> bool:
+    """False for what can be read as JSON and not be written again: it is nested too deeply."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
 
 
 def spoken_text(trace: Trace) -> str | None:

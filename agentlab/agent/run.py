@@ -9,7 +9,7 @@ from typing import Any
 
 from agentlab.agent.approval import Decision, Scope
 from agentlab.agent.desk import PendingCall
-from agentlab.agent.loop import Loop
+from agentlab.agent.loop import CANCELLED, FAILED, Loop
 from agentlab.agent.protocol import spoken_text
 from agentlab.agent.state import RunState
 from agentlab.errors import ApprovalError, RunError
@@ -39,6 +39,7 @@ class Run(FrameViews):
         self._recorder = state.recorder
         self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
         self._task: asyncio.Task[None] | None = None
+        self._handed_over = False
         if _running_loop() is not None:
             self._start()
 
@@ -136,6 +137,16 @@ class Run(FrameViews):
         elif not task.done():
             task.get_loop().call_soon_threadsafe(task.cancel)
 
+    def hand_over(self) -> None:
+        """Leave the rest to a run that goes on with this one; its calls must not run twice.
+
+        Raises:
+            RunError: Another one does so already.
+        """
+        if self._handed_over:
+            raise RunError(f"run `{self.id}` was resumed before: go on with the run that `resume` gave back")
+        self._handed_over = True
+
     def wait(self) -> Run:
         """Run to the end, in a script; the run itself.
 
@@ -180,8 +191,10 @@ class Run(FrameViews):
         self._end("cancelled" if task.cancelled() else "error")
 
     def _end(self, stop_reason: StopReason) -> None:
-        """Close the books; a run that was cancelled before its first line has not said so itself."""
+        """Close the books; a run that was cancelled before its first line has not done so itself."""
         if self.trace.status in ("running", "interrupted") and self.trace.live:
+            text = CANCELLED if stop_reason == "cancelled" else FAILED
+            self._state.conversation.answer_open_calls(text, "RunError")
             self._recorder.emit(RunFinished, stop_reason=stop_reason)
         if self.trace.live:
             self._recorder.close()

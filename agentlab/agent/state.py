@@ -29,6 +29,9 @@ from agentlab.trace.trace import Trace
 
 _T = TypeVar("_T")
 
+BROKEN_REPLY = "broken_reply"
+"""What the trace names in the place of a policy when a reply could not be used."""
+
 
 class StopRun(AgentLabError):  # noqa: N818  # a signal, not a failure
     """Ends the run with a stop reason of its own; calls that wait get the text as their return."""
@@ -71,6 +74,8 @@ class RunState:
         for step in self.trace.steps:
             if step.number != open_step:
                 self._take_up_step(step)
+                broken = step.decision is not None and step.decision.policy == BROKEN_REPLY
+                self.broken_replies = self.broken_replies + 1 if broken else 0
 
     def _take_up_step(self, step: Step) -> None:
         for record in step.tool_calls:

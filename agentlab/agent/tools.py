@@ -176,6 +176,15 @@ def to_text(value: object) -> str:
     return str(value)
 
 
+def sendable(text: str) -> str:
+    """The text, with a sign in the place of what no one could send: half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
 def truncate(text: str, limit_chars: int | None) -> str:
     """The text, cut at the limit with a note that says so. None or 0: never cut."""
     if not limit_chars or len(text) <= limit_chars:
