@@ -42,6 +42,9 @@ ROWS = (
 )
 """The rooms, the lowest first. A room may import itself and the rows below; neighbours in a row may not meet."""
 
+MODULE_NAME = re.compile(rf"agentlab\.({'|'.join(room for row in ROWS for room in row)})(\.\w+)*")
+"""A text that names a module."""
+
 BY_NAME = {"agentlab.trace.views"}
 """What may name a floor above in a text, to load it at first use: runs and traces have their frames as methods."""
 
@@ -92,7 +95,7 @@ def imports_of(tree: ast.AST, module: str, *, is_package: bool) -> Iterator[str]
                 above = package[: len(package) - node.level + 1] if node.level else []
                 origin = ".".join([*above, *([node.module] if node.module else [])])
                 yield from (f"{origin}.{alias.name}" for alias in node.names)
-            case ast.Constant(value=str(text)) if module not in BY_NAME and re.fullmatch(r"agentlab(\.\w+)+", text):
+            case ast.Constant(value=str(text)) if module not in BY_NAME and MODULE_NAME.fullmatch(text):
                 yield text
 
 
