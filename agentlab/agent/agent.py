@@ -207,18 +207,21 @@ class Agent:
         trace = paused.trace if isinstance(paused, Run) else paused
         if trace.status in ("finished", "running"):
             raise RunError(f"run `{trace.run_id}` is {trace.status}: only a paused or interrupted run can be resumed")
+        if isinstance(paused, Run) and paused.resumed_as is not None:
+            raise RunError(f"run `{trace.run_id}` was resumed before: go on with its `resumed_as`")
         differences = differences_between(trace.started, self._settings)
         if differences:
             warnings.warn(
                 f"the agent differs from the recorded one: {'; '.join(differences)}", AgentDiffersWarning, stacklevel=2
             )
-        if isinstance(paused, Run):
-            paused.hand_over()
         state = self._state(trace.run_id, Trace(trace.events, live=True), lab)
         state.take_up()
         state.recorder.emit(RunResumed, resumed_at=clock.now(), differences=differences)
         state.recorder.flush()
-        return Run(state)
+        run = Run(state)
+        if isinstance(paused, Run):
+            paused.resumed_as = run
+        return run
 
     def to_yaml(self) -> str:
         """The settings and policies as YAML. Model and tools are only named in it: they are code, and stay outside."""

@@ -39,7 +39,8 @@ class Run(FrameViews):
         self._recorder = state.recorder
         self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
         self._task: asyncio.Task[None] | None = None
-        self._handed_over = False
+        self.resumed_as: Run | None = None
+        """The run that goes on with this one, which was paused; its calls must not run twice."""
         if _running_loop() is not None:
             self._start()
 
@@ -136,16 +137,6 @@ class Run(FrameViews):
             task.cancel()
         elif not task.done():
             task.get_loop().call_soon_threadsafe(task.cancel)
-
-    def hand_over(self) -> None:
-        """Leave the rest to a run that goes on with this one; its calls must not run twice.
-
-        Raises:
-            RunError: Another one does so already.
-        """
-        if self._handed_over:
-            raise RunError(f"run `{self.id}` was resumed before: go on with the run that `resume` gave back")
-        self._handed_over = True
 
     def wait(self) -> Run:
         """Run to the end, in a script; the run itself.
