@@ -59,6 +59,7 @@ if _typing.TYPE_CHECKING:
     from agentlab.lab.lab import Lab
     from agentlab.models.local import LocalModel
     from agentlab.models.openai import OpenAIModel
+    from agentlab.serve import telemetry
 
 __all__ = [
     "Agent",
@@ -122,6 +123,7 @@ __all__ = [
     "runs_df",
     "say",
     "steps_df",
+    "telemetry",
     "think",
     "tool",
     "tool_calls_df",
@@ -136,6 +138,7 @@ _HEAVY = {
     "messages_df": "agentlab.analysis.frames",
     "runs_df": "agentlab.analysis.frames",
     "steps_df": "agentlab.analysis.frames",
+    "telemetry": "agentlab.serve.telemetry",
     "tool_calls_df": "agentlab.analysis.frames",
     "waterfall": "agentlab.analysis.plots",
 }
@@ -145,7 +148,8 @@ _HEAVY = {
 def __getattr__(name: str) -> object:
     if name not in _HEAVY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_importlib.import_module(_HEAVY[name]), name)
+    module = _importlib.import_module(_HEAVY[name])
+    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
 
 
 def __dir__() -> list[str]:
