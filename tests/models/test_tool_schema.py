@@ -82,8 +82,11 @@ class TestRequest:
     def test_where_a_call_is_demanded_there_is_no_plain_text(self, choice, names):
         assert names_in(schema_of(tool_choice=choice)) == names
 
-    def test_with_no_tool_allowed_nothing_is_asked_of_the_reply(self):
-        request, extra = SchemaTools().request(asking(tools=TOOLS, tool_choice="none"))
+    @pytest.mark.parametrize(
+        "fields", [{"tools": TOOLS, "tool_choice": "none"}, {"tools": ()}], ids=["none", "no tools"]
+    )
+    def test_with_no_tool_allowed_nothing_is_asked_of_the_reply(self, fields):
+        request, extra = SchemaTools().request(asking(**fields))
 
         assert extra == {}
         assert [m.text for m in request.messages] == ["Hello?"]
@@ -113,6 +116,20 @@ class TestRequest:
         assert first.text.startswith("Be brief.\n\nTools:\n- search(q): Find pages.\n- add(a, b): Add two numbers.\n")
         assert "  a: the first\n" in first.text
         assert second.text == "Hi"
+
+    @pytest.mark.parametrize(
+        ("fields", "end"),
+        [
+            ({}, "- reply(content): Answer the user in plain text.\nAnswer with one JSON object {"),
+            ({"tool_choice": "required"}, "Add two numbers.\n  a: the first\nAnswer with one JSON object {"),
+            ({"parallel_tool_calls": True}, "plain text.\nAnswer with a JSON list of objects {"),
+        ],
+        ids=["auto", "required", "parallel"],
+    )
+    def test_the_form_of_the_answer_is_told_last(self, fields, end):
+        request, _ = SchemaTools(examples=()).request(asking(**{"tools": TOOLS, **fields}))
+
+        assert end in request.messages[0].text
 
     def test_what_several_tools_say_of_a_parameter_is_told_once(self):
         twin = ADD.model_copy(update={"name": "sum"})
