@@ -109,11 +109,13 @@ async def test_attributes_of_a_block_are_recorded_and_nobodys_dictionary_is_chan
     with observed() as seen:
         with metric_attributes(shared), metric_attributes({"tenant": "a"}):
             await read(stream_events(source("a"), started_ns=clock.monotonic_ns(), model="tiny-1"))
+            await read(stream_events(source("a"), started_ns=clock.monotonic_ns()))
         await read(stream_events(source("a"), started_ns=clock.monotonic_ns()))
 
     assert shared == {"endpoint": "/v1/runs"}
     assert [attributes for _, _, attributes in seen.times()] == [
         {"endpoint": "/v1/runs", "tenant": "a", "model.name": "tiny-1"},
+        {"endpoint": "/v1/runs", "tenant": "a"},
         {},
     ]
 

@@ -67,6 +67,17 @@ async def test_a_reader_who_is_slow_is_not_pinged_for_it():
     assert seen == ["data: a\n\n", "data: b\n\n", "data: c\n\n", END]
 
 
+async def test_the_wait_for_a_ping_begins_when_the_reader_waits():
+    seen = []
+    with agentlab.frozen():
+        async for frame in stream_events(spoken(1, "a", 14), ping_s=2):
+            seen.append((clock.monotonic_ns() / 1e9, frame))
+            if len(seen) == 1:
+                await clock.sleep(10)
+
+    assert seen == [(1, "data: a\n\n"), (13, PING), (15, END)]
+
+
 def test_a_ping_is_a_comment():
     assert EventSplitter().feed(PING.encode()) == [(COMMENT, b"ping")]
 

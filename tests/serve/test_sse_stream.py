@@ -329,6 +329,7 @@ async def test_a_usage_that_was_never_asked_for_is_closed_without_a_warning(ping
 
 async def test_an_error_of_a_usage_that_nobody_reads_is_not_logged(caplog):
     usage = asyncio.ensure_future(answer(ValueError("unread")))
+    await asyncio.wait({usage})
     frames = stream_events(source("a", "b"), usage=usage)
     await anext(frames)
     await frames.aclose()
