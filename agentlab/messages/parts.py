@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Value(BaseModel):
     """Base of all message values: frozen, compared by content, nothing extra."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Without `use_attribute_docstrings`: it reads every class from its source file, a fifth of the time of an import.
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TextPart(Value):
