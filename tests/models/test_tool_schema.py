@@ -200,6 +200,19 @@ class TestRequest:
             "sure": False,
         }
 
+    def test_made_up_examples_of_a_schema_without_end_do_end(self):
+        node = {
+            "type": "object",
+            "properties": {"next": {"$ref": "#/$defs/Node"}, "any": True},
+            "required": ["next", "any"],
+        }
+        tool = ToolSpec(name="f", description="", parameters={**node, "$defs": {"Node": node}})
+
+        shown = json.loads(told([message("user", "Dogs?")], SchemaTools(), tools=(tool,))[1][1])["arguments"]
+
+        assert shown["any"] == "any"
+        assert shown["next"]["next"]["any"] == "any"
+
     def test_the_given_messages_are_left_alone(self):
         given = (message("system", "S"), message("user", "U"))
         before = [m.model_dump() for m in given]
