@@ -89,9 +89,9 @@ class Chats:
                 return
 
     def failed(self, error: ErrorRaised) -> None:
-        """Something failed: it was the oldest call that has been cut, of an approver or of the run itself."""
+        """Something failed: it was the last call that has been cut, of an approver or of the run itself."""
         of_approver = error.code == "APPROVER_FAILED"
-        for seq, chat in self._open.items():
+        for seq, chat in reversed(self._open.items()):
             cut = chat.replied is not None and not chat.replied.complete
             if cut and (chat.called.purpose == "approval") == of_approver:
                 self._end(seq, error_type(error))

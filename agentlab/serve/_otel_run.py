@@ -73,8 +73,6 @@ class RunSpans:
         self._last_ns = event.t_ns
         match event:
             case ModelCalled():
-                if event.purpose == "step":
-                    self._chats.settle()  # what was cut before is tried again
                 self._chats.called(event, run)
             case ModelReplied():
                 self._usages.append(event.usage)

@@ -20,9 +20,11 @@ from agentlab import (
     ApprovalPolicy,
     ApprovalRule,
     Decision,
+    Judge,
     Retries,
     Script,
     ScriptedModel,
+    Summarize,
     Trace,
     approval,
     call,
@@ -36,7 +38,7 @@ from agentlab import (
     tool,
 )
 from agentlab.agent import run as run_module
-from agentlab.errors import RateLimitError, RunError, ServerError
+from agentlab.errors import ContextWindowError, RateLimitError, RunError, ServerError
 from agentlab.serve import _otel_run, otel_names
 from agentlab.serve._otel_messages import input_messages
 from agentlab.trace.events import RunStarted
@@ -325,6 +327,56 @@ def test_each_try_of_a_call_is_a_span_and_only_the_one_that_failed_is_an_error(s
     assert seen.named("invoke_agent")[0].status.status_code is StatusCode.UNSET
 
 
+def test_a_summary_of_the_conversation_is_a_call_of_its_own(seen):
+    replies = iter([fail(ContextWindowError("too long")), say("They spoke."), say("Hello.")])
+    earlier = Agent(ScriptedModel(["One."])).run("First").wait()
+    with seen.enable():
+        run = (
+            Agent(ScriptedModel(lambda request: next(replies)), compaction=Summarize())
+            .run("Hi", history=earlier)
+            .wait()
+        )
+    told = [
+        (span.attributes["agentlab.call.purpose"], span.attributes.get("error.type")) for span in seen.named("chat")
+    ]
+
+    assert run.text == "Hello."
+    assert told == [("step", "_OTHER"), ("compaction", None), ("step", None)]
+
+
+def test_a_summary_that_fails_keeps_its_error_to_itself(seen):
+    replies = iter([fail(ContextWindowError("too long")), fail(RateLimitError("busy", retryable=False))])
+    earlier = Agent(ScriptedModel(["One."])).run("First").wait()
+    with seen.enable():
+        Agent(ScriptedModel(lambda request: next(replies)), compaction=Summarize()).run("Hi", history=earlier).wait()
+
+    assert [span.attributes["error.type"] for span in seen.named("chat")] == ["llm_api_error", "RateLimitError"]
+
+
+def test_a_model_that_judges_is_told_apart_and_its_failure_is_its_own(seen):
+    judge = Judge(ScriptedModel([fail(ServerError("busy", retryable=False))], name="judge"))
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(judge, Script(True)))
+    with seen.enable():
+        Agent(ScriptedModel([call("search", query="a"), "Done."]), [search], approval=policy).run("Go").wait()
+    (judged,) = seen.named("chat judge")
+
+    assert judged.attributes["agentlab.call.purpose"] == "approval"
+    assert judged.attributes["error.type"] == "ServerError"
+    assert [span.attributes.get("error.type") for span in seen.named("chat scripted")] == [None, None]
+
+
+def test_a_reply_is_told_of_when_it_has_come_not_when_the_run_is_over(seen):
+    @tool
+    def look() -> str:
+        """Look at what was told so far."""
+        return ", ".join(span.name for span in seen.spans)
+
+    with seen.enable():
+        run = Agent(ScriptedModel([call("look"), "Done."]), [look]).run("Go").wait()
+
+    assert next(iter(run.trace.tool_calls.values())).returned.text == "chat scripted"
+
+
 @pytest.mark.parametrize(("in_tool", "name"), [(False, "chat scripted"), (True, "execute_tool search")])
 async def test_a_run_that_is_cancelled_ends_its_spans(seen, in_tool, name):
     never = asyncio.Event()
@@ -387,8 +439,8 @@ def test_approvals_are_told_on_the_call_they_decide(seen):
         "agentlab.approval.modified": True,
         "agentlab.approval.latency_s": 0.0,
     }
-    measured = {p.attributes.get("gen_ai.tool.name"): p.count for p in seen.points("gen_ai.client.operation.duration")}
-    assert measured["pay"] == 1  # what never ran took no time
+    measured = [p.attributes.get("gen_ai.tool.name") for p in seen.points("gen_ai.client.operation.duration")]
+    assert measured.count("pay") == 1  # what never ran took no time
 
 
 async def test_a_person_takes_the_time_between_question_and_decision(seen):
@@ -484,7 +536,7 @@ async def test_runs_side_by_side_keep_their_spans_apart(seen):
     agent = two_tools()
     with seen.enable():
         runs = [agent.run(f"Question {n}") for n in range(5)]
-        await asyncio.gather(*(run._join() for run in runs))
+        await asyncio.gather(*runs)
     invoked = {span.context.span_id: span.attributes["gen_ai.conversation.id"] for span in seen.named("invoke_agent")}
 
     assert sorted(invoked.values()) == sorted(run.id for run in runs)
