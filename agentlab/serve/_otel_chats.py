@@ -89,13 +89,10 @@ class Chats:
                 return
 
     def failed(self, error: ErrorRaised) -> None:
-        """Something failed: it was the last call that has been cut, of an approver or of the run itself."""
-        of_approver = error.code == "APPROVER_FAILED"
-        for seq, chat in reversed(self._open.items()):
-            cut = chat.replied is not None and not chat.replied.complete
-            if cut and (chat.called.purpose == "approval") == of_approver:
-                self._end(seq, error_type(error))
-                return
+        """Something failed: it was the last call that has been cut, if there is one."""
+        cut = [seq for seq, chat in self._open.items() if chat.replied is not None and not chat.replied.complete]
+        if cut:
+            self._end(cut[-1], error_type(error))
 
     def settle(self, why: str = names.OTHER_ERROR) -> None:
         """Nothing more will be said of the replies that are here."""

@@ -15,7 +15,6 @@ from agentlab.serve import otel_names as names
 from agentlab.serve._otel_chats import Chats, error_type
 from agentlab.serve._otel_output import Output
 from agentlab.trace.events import (
-    ContextCompacted,
     ErrorRaised,
     Event,
     MessageAdded,
@@ -81,7 +80,7 @@ class RunSpans:
                 self._chats.said(event.message)
             case ErrorRaised():
                 self._chats.failed(event)
-            case StepFinished() | ContextCompacted():
+            case StepFinished():
                 self._chats.settle()
             case ToolStarted():
                 self._tools[event.call_id] = self._start_tool(event), event.t_ns
