@@ -99,6 +99,7 @@ def endless(schema: Any) -> list[Any]:
             {"type": "array", "items": [{"type": "integer"}, {"type": "null"}, {}, {}]},
             {"type": "array", "maxItems": 4},
         ),
+        ({"items": {"type": "null"}}, {"items": {"type": "null"}, "maxItems": 3}),
         ({"$ref": "#/$defs/A", "description": "an A"}, {"$ref": "#/$defs/A"}),
         (False, {"type": "null"}),
     ],

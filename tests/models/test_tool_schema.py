@@ -177,6 +177,7 @@ class TestRequest:
             "word": {"type": "string", "examples": ["cat"]},
             "spot": {"anyOf": [{"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}]},
             "tags": {"type": "array", "items": {"type": "string"}},
+            "pair": {"type": "array", "prefixItems": [{"type": "integer"}, {"enum": ["b"]}]},
             "maybe": {"type": ["null", "string"]},
             "sure": {"type": "boolean"},
         }
@@ -196,6 +197,7 @@ class TestRequest:
             "word": "cat",
             "spot": {"x": 2.5},
             "tags": ["tags"],
+            "pair": [3, "b"],
             "maybe": None,
             "sure": False,
         }
