@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from agentlab.agent.approval import ApprovalRule, Unattended, Verdict
 from agentlab.agent.approvers import AnyApprover, Ask
+from agentlab.errors import InputError
 from agentlab.messages.parts import Value
+from agentlab.models.base import ChatModel
 
 
 class Judgement(Value):
@@ -48,6 +50,41 @@ class ApprovalPolicy(Value):
     def names(self, tool: str) -> bool:
         """Some rule is about this tool by its name."""
         return any(rule.tool == tool for rule in self.rules)
+
+    def to_yaml(self) -> str:
+        """The policy as YAML. Functions and models of approvers are only named in it: they are code."""
+        from agentlab.agent.plain_yaml import write_yaml  # the YAML library is loaded by who needs it
+
+        return write_yaml(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def from_yaml(
+        cls, text: str, *, functions: Sequence[Callable[..., Any]] = (), models: Sequence[ChatModel] = ()
+    ) -> ApprovalPolicy:
+        """A policy from what `to_yaml` wrote, or from what somebody wrote by hand.
+
+        Args:
+            text: The YAML.
+            functions: Those that approvers call, found by name.
+            models: Those that judge tool calls, found by name.
+
+        Raises:
+            InputError: The text is no such YAML, or names a function or model that was not given.
+        """
+        from agentlab.agent.plain_yaml import problems, read_yaml
+
+        try:
+            policy = cls.model_validate(read_yaml(text))
+        except ValidationError as exc:
+            raise InputError(f"this YAML does not describe an approval policy: {problems(exc)}") from exc
+        return policy.with_code(functions, models)
+
+    def with_code(self, functions: Sequence[Callable[..., Any]], models: Sequence[ChatModel]) -> ApprovalPolicy:
+        """The policy with the functions and models of its approvers, of which data hold only the names."""
+        by_name = {getattr(f, "__name__", type(f).__name__): f for f in functions}
+        judges = {model.name: model for model in models}
+        approvers = tuple(approver.with_code(by_name, judges) for approver in self.approvers)
+        return self.model_copy(update={"approvers": approvers})
 
     def tell_denial(self, tool: str, by: str, reason: str | None) -> str:
         """What the model reads of a denial."""

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -59,6 +59,14 @@ class Approver(Value):
     async def ask(self, call: PendingCall, run: Surroundings) -> Answer | None:
         """The answer; None when there is none to be had."""
         raise NotImplementedError
+
+    def with_code(self, functions: Mapping[str, Callable[..., Any]], models: Mapping[str, ChatModel]) -> Approver:
+        """The approver with its function or model, of which data hold only the name.
+
+        Raises:
+            InputError: It is not among them.
+        """
+        return self
 
 
 class Ask(Approver):
@@ -115,6 +123,12 @@ class Callback(Approver):
             fields = {"name": getattr(function, "__name__", type(function).__name__), "function": function, **fields}
         super().__init__(**fields)
 
+    def with_code(self, functions: Mapping[str, Callable[..., Any]], models: Mapping[str, ChatModel]) -> Callback:
+        """The approver with its function."""
+        if self.name not in functions:
+            raise InputError(f"approver `{self.name}` calls a function: give it in `functions`")
+        return self.model_copy(update={"function": functions[self.name]})
+
     async def ask(self, call: PendingCall, run: Surroundings) -> Answer | None:
         """What the function says."""
         if self.function is None:
@@ -140,6 +154,12 @@ class Judge(Approver):
         if model is not None:
             fields = {"name": model.name, "model": model, **fields}
         super().__init__(**fields)
+
+    def with_code(self, functions: Mapping[str, Callable[..., Any]], models: Mapping[str, ChatModel]) -> Judge:
+        """The approver with its model."""
+        if self.name not in models:
+            raise InputError(f"approver `{self.name}` asks a model: give it in `models`")
+        return self.model_copy(update={"model": models[self.name]})
 
     async def ask(self, call: PendingCall, run: Surroundings) -> Answer | None:
         """What the model says; None when it is neither yes nor no."""

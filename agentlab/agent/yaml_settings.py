@@ -3,44 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from agentlab.agent.approval_policy import ApprovalPolicy
-from agentlab.agent.approvers import Approver, Callback, Judge
-from agentlab.agent.compaction import Compaction
-from agentlab.agent.heartbeat import HeartbeatPolicy, Policy
+from agentlab.agent.compaction import Compaction, NoCompaction
+from agentlab.agent.heartbeat import Policy
+from agentlab.agent.heartbeats import OnRequest
 from agentlab.agent.limits import Limits, Retries
-from agentlab.agent.memory import Memory
+from agentlab.agent.memory import DEFAULT_LIMIT_CHARS, Memory
+from agentlab.agent.plain_yaml import problems, read_yaml, write_yaml
 from agentlab.agent.settings import AgentSettings
 from agentlab.agent.tool_rule_kinds import AnyRule
 from agentlab.agent.tool_rules import ToolRules
 from agentlab.agent.tools import Tool, as_tool
 from agentlab.errors import InputError
+from agentlab.messages.parts import Value
 from agentlab.models.base import ChatModel, ModelParams
 
 VERSION = 1
 """Of the YAML's form; a later one is refused."""
 
-_HEARTBEAT: TypeAdapter[HeartbeatPolicy] = TypeAdapter(Policy)
-_RULES: TypeAdapter[list[AnyRule]] = TypeAdapter(list[AnyRule])
-_COMPACTION: TypeAdapter[Compaction] = TypeAdapter(Compaction)
+_VERSION_KEY = "agentlab_agent"
+
+
+class _MemoryData(Value):
+    """Memory blocks."""
+
+    blocks: dict[str, str]
+    limit_chars: int = Field(default=DEFAULT_LIMIT_CHARS, ge=1)
+
+
+class _AgentData(Value):
+    """What the YAML may say; what it does not say is as `Agent` has it by itself."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    name: str = "agent"
+    model: str | None = None
+    protocol: Literal["native", "memgpt"] = "native"
+    tools: tuple[str, ...] = ()
+    system: str | None = None
+    heartbeat: Policy = Field(default_factory=OnRequest)
+    rules: tuple[AnyRule, ...] = ()
+    approval: ApprovalPolicy | None = None
+    limits: Limits = Limits()
+    retries: Retries = Retries()
+    compaction: Compaction = NoCompaction()
+    params: ModelParams = ModelParams()
+    max_steps: int = Field(default=50, ge=1)
+    timezone: str = "UTC"
+    tool_return_limit_chars: int | None = 50_000
+    parallel_tool_calls: bool | None = None
+    inner_thoughts: bool = False
+    context_window_tokens: int | None = None
+    memory: _MemoryData | None = None
 
 
 def settings_to_yaml(settings: AgentSettings) -> str:
     """The settings as YAML."""
-    data = {
-        "agentlab_agent": VERSION,
-        "name": settings.name,
-        "model": settings.model.name,
-        "protocol": settings.protocol.name,
-        "tools": settings.own_tool_names(),
-        **settings.as_data(),
-        "memory": None if settings.memory is None else settings.memory.as_data(),
-    }
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return write_yaml(
+        {
+            _VERSION_KEY: VERSION,
+            "name": settings.name,
+            "model": settings.model.name,
+            "protocol": settings.protocol.name,
+            "tools": settings.own_tool_names(),
+            **settings.as_data(),
+            "memory": None if settings.memory is None else settings.memory.as_data(),
+        }
+    )
 
 
 def settings_from_yaml(
@@ -52,65 +85,27 @@ def settings_from_yaml(
 ) -> dict[str, Any]:
     """The keywords of `Agent`, but for model and tools."""
     data = _read(text)
-    data.pop("model", None)
-    _check_tools(data.pop("tools", []), tools)
-    approval = data.pop("approval", None)
-    try:
-        return {
-            **data,
-            "heartbeat": _HEARTBEAT.validate_python(data["heartbeat"]),
-            "rules": ToolRules(*_RULES.validate_python(data["rules"])),
-            "approval": None if approval is None else _approval(approval, functions, models),
-            "limits": Limits.model_validate(data["limits"]),
-            "retries": Retries.model_validate(data["retries"]),
-            "compaction": _COMPACTION.validate_python(data["compaction"]),
-            "params": ModelParams.model_validate(data["params"]),
-            "memory": _memory(data.pop("memory")),
-        }
-    except (KeyError, ValidationError) as exc:
-        raise InputError(f"this YAML does not describe an agent: {exc}") from exc
-
-
-def _read(text: str) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise InputError(f"this is no YAML: {exc}") from exc
-    version = data.pop("agentlab_agent", None) if isinstance(data, dict) else None
-    if not isinstance(version, int):
-        raise InputError("this YAML does not describe an agent: its first key is not `agentlab_agent`")
-    if version > VERSION:
-        raise InputError(f"this YAML has version {version}, this agentlab reads up to {VERSION}: upgrade it")
-    return data  # type: ignore[no-any-return]  # a dictionary, as was looked at above
-
-
-def _check_tools(named: Sequence[str], tools: Sequence[Tool | Callable[..., Any]]) -> None:
-    missing = set(named) - {as_tool(item).name for item in tools}
+    missing = set(data.tools) - {as_tool(item).name for item in tools}
     if missing:
         raise InputError(f"the agent has a tool `{min(missing)}`: give its function in `tools`")
+    memory = data.memory
+    said = {name: getattr(data, name) for name in _AgentData.model_fields if name not in ("model", "tools")}
+    return {
+        **said,
+        "rules": ToolRules(*data.rules),
+        "approval": None if data.approval is None else data.approval.with_code(functions, models),
+        "memory": None if memory is None else Memory(memory.blocks, limit_chars=memory.limit_chars),
+    }
 
 
-def _approval(
-    data: dict[str, Any], functions: Sequence[Callable[..., Any]], models: Sequence[ChatModel]
-) -> ApprovalPolicy:
-    policy = ApprovalPolicy.model_validate(data)
-    by_name = {getattr(f, "__name__", type(f).__name__): f for f in functions}
-    judges = {model.name: model for model in models}
-    return policy.model_copy(update={"approvers": tuple(_with_code(a, by_name, judges) for a in policy.approvers)})
-
-
-def _with_code(approver: Approver, functions: dict[str, Callable[..., Any]], models: dict[str, ChatModel]) -> Approver:
-    """The approver with its function or model, which YAML only names."""
-    if isinstance(approver, Callback):
-        if approver.name not in functions:
-            raise InputError(f"approver `{approver.name}` calls a function: give it in `functions`")
-        return approver.model_copy(update={"function": functions[approver.name]})
-    if isinstance(approver, Judge):
-        if approver.name not in models:
-            raise InputError(f"approver `{approver.name}` asks a model: give it in `models`")
-        return approver.model_copy(update={"model": models[approver.name]})
-    return approver
-
-
-def _memory(data: dict[str, Any] | None) -> Memory | None:
-    return None if data is None else Memory(data["blocks"], limit_chars=data["limit_chars"])
+def _read(text: str) -> _AgentData:
+    data = read_yaml(text)
+    version = data.pop(_VERSION_KEY, None)
+    if type(version) is not int or version < 1:
+        raise InputError(f"this YAML does not describe an agent: it has no `{_VERSION_KEY}: {VERSION}`")
+    if version > VERSION:
+        raise InputError(f"this YAML has version {version}, this agentlab reads up to {VERSION}: upgrade it")
+    try:
+        return _AgentData.model_validate(data)
+    except ValidationError as exc:
+        raise InputError(f"this YAML does not describe an agent: {problems(exc)}") from exc
