@@ -54,7 +54,7 @@ from agentlab.trace.trace import Trace
 from agentlab.version import __version__
 
 if _typing.TYPE_CHECKING:
-    from agentlab.analysis.frames import chunks_df, messages_df, runs_df, steps_df, tool_calls_df
+    from agentlab.analysis.frames import approvals_df, chunks_df, messages_df, runs_df, steps_df, tool_calls_df
     from agentlab.analysis.plots import waterfall
     from agentlab.lab.lab import Lab
     from agentlab.models.local import LocalModel
@@ -114,6 +114,7 @@ __all__ = [
     "UntilTool",
     "__version__",
     "approval",
+    "approvals_df",
     "call",
     "chunks_df",
     "cut",
@@ -134,6 +135,7 @@ _HEAVY = {
     "Lab": "agentlab.lab.lab",
     "LocalModel": "agentlab.models.local",
     "OpenAIModel": "agentlab.models.openai",
+    "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
     "messages_df": "agentlab.analysis.frames",
     "runs_df": "agentlab.analysis.frames",

@@ -56,10 +56,10 @@ def demo(
     console = Console()
     try:
         run = run_demo(_demo_model(model), folder, console, task=task or TASK)
-    except AgentLabError as exc:
+    except (AgentLabError, OSError) as exc:
         console.print(str(exc), style="red", markup=False)
         raise typer.Exit(2) from exc
-    if run.error is not None:
+    if run.error is not None or run.text is None or not run.trace.tool_calls:
         raise typer.Exit(1)
 
 

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from pydantic import ValidationError
+
 from agentlab import clock
 from agentlab.agent.approval_policy import ApprovalPolicy, policy_in_force
 from agentlab.agent.compaction import Compaction, NoCompaction
@@ -23,7 +25,7 @@ from agentlab.agent.state import RunState
 from agentlab.agent.tool_rule_kinds import Rule
 from agentlab.agent.tool_rules import ToolRules
 from agentlab.agent.tools import Tool
-from agentlab.agent.yaml_settings import settings_from_yaml, settings_to_yaml
+from agentlab.agent.wanted import need
 from agentlab.errors import ConversationError, InputError, RunError
 from agentlab.messages import builders, envelopes
 from agentlab.messages import history as conversations
@@ -90,6 +92,19 @@ class Agent:
         tool_return_limit_chars: int | None = 50_000,
         name: str = "agent",
     ) -> None:
+        need("model", model, _is_model, "OpenAIModel('gpt-5-mini'), LocalModel() or ScriptedModel([...])")
+        need("tools", tools, _is_list, "a list of functions, such as [search]")
+        need("system", system, lambda x: x is None or isinstance(x, str), "text, or None")
+        need("memory", memory, _is_memory, "a Memory, or labels and texts such as {'human': 'Name: Ann'}")
+        need(
+            "heartbeat",
+            heartbeat,
+            lambda x: x is None or isinstance(x, HeartbeatPolicy),
+            "a policy such as OnRequest()",
+        )
+        need("approval", approval, lambda x: x is None or isinstance(x, ApprovalPolicy), "an ApprovalPolicy(...)")
+        need("limits", limits, lambda x: x is None or isinstance(x, Limits), "Limits(tokens=20_000) or the like")
+        need("max_steps", max_steps, lambda x: type(x) is int, "a whole number")
         if max_steps < 1:
             raise InputError(f"max_steps is {max_steps}; a run needs at least 1")
         envelopes.time_text(clock.now(), timezone)  # an unknown zone is told here, not in the middle of a run
@@ -115,7 +130,7 @@ class Agent:
             limits=limits or Limits(),
             retries=retries or Retries(),
             compaction=compaction or NoCompaction(),
-            params=params if isinstance(params, ModelParams) else ModelParams(**(params or {})),
+            params=_params(params),
             max_steps=max_steps,
             timezone=timezone,
             tool_return_limit_chars=tool_return_limit_chars,
@@ -225,6 +240,8 @@ class Agent:
 
     def to_yaml(self) -> str:
         """The settings and policies as YAML. Model and tools are only named in it: they are code, and stay outside."""
+        from agentlab.agent.yaml_settings import settings_to_yaml  # the YAML library is loaded by who needs it
+
         return settings_to_yaml(self._settings)
 
     @classmethod
@@ -249,6 +266,8 @@ class Agent:
         Raises:
             InputError: The text is no such YAML, or names a tool, function or model that was not given.
         """
+        from agentlab.agent.yaml_settings import settings_from_yaml
+
         return cls(model, tools, **settings_from_yaml(text, tools=tools, functions=functions, models=models))
 
     def _state(self, run_id: str, trace: Trace, lab: RunStore | None) -> RunState:
@@ -269,6 +288,7 @@ class Agent:
                 raise InputError("the prompt is empty; say what the agent shall do")
             text = self._settings.protocol.user_text(given, self._settings.timezone)
             return [builders.user_message(text)]
+        need("input", given, lambda x: isinstance(x, Message) or _is_list(x), "text, a message, or a list of messages")
         messages = [given] if isinstance(given, Message) else list(given)
         if not messages:
             raise InputError("the list of input messages is empty; give at least one user message")
@@ -276,6 +296,32 @@ class Agent:
             if not isinstance(message, Message):
                 raise InputError(f"input holds {type(message).__name__}: give text or messages made by the builders")
         return messages
+
+
+def _is_model(value: object) -> bool:
+    return all(hasattr(value, name) for name in ("name", "provider", "stream")) and not isinstance(value, type)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _is_memory(value: object) -> bool:
+    if value is None or isinstance(value, Memory):
+        return True
+    return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+
+
+def _params(given: ModelParams | Mapping[str, Any] | None) -> ModelParams:
+    if isinstance(given, ModelParams):
+        return given
+    need("params", given, lambda x: x is None or isinstance(x, Mapping), "settings such as {'temperature': 0}")
+    try:
+        return ModelParams(**(given or {}))
+    except ValidationError as exc:
+        told = "; ".join(f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in exc.errors(include_url=False))
+        known = ", ".join(ModelParams.model_fields)
+        raise InputError(f"params cannot be used: {told}. There are: {known}") from exc
 
 
 def _protocol(name: str, *, inner_thoughts: bool) -> TalkProtocol:
@@ -296,7 +342,10 @@ def _parallel(wanted: bool | None, protocol: str, rules: ToolRules) -> bool:
 def _messages_of(history: History | None) -> list[Message]:
     if history is None:
         return []
+    need("history", history, lambda x: isinstance(x, (Run, Trace)) or _is_list(x), "a run, a trace, or messages")
     trace = history.trace if isinstance(history, Run) else history
+    if isinstance(trace, Trace) and trace.status == "running":
+        raise ConversationError(f"run `{trace.run_id}` is still running: await it before its conversation goes on")
     if isinstance(trace, Trace) and trace.waiting:
         calls = ", ".join(f"`{record.call_id}` ({record.tool})" for record in trace.waiting)
         raise ConversationError(f"the run waits for a decision on {calls}: decide and resume it before it goes on")

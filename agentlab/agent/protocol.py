@@ -6,6 +6,7 @@ loop is the same for both.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -232,10 +233,16 @@ async def send_message(message: str) -> None:
 _send_message = send_message
 
 
+_LONG_NUMBER = re.compile(r"[:\[,]\s*-?\d{19,}\s*[,\]}]")
+"""A whole number that JSON decoders may round: a model's argument must not become another one."""
+
+
 def _read_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
     """The arguments as a dictionary, or what is wrong with their text."""
     if not text.strip():
         return {}, None
+    if _LONG_NUMBER.search(text):
+        return None, f"they hold a number of more digits than can be kept; write it as text: {text[:200]}"
     try:
         value = orjson.loads(text)
         if isinstance(value, str):  # some models write the object as a JSON string

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 from collections.abc import Generator
 from typing import Any
@@ -39,6 +40,7 @@ class Run(FrameViews):
         self._recorder = state.recorder
         self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
         self._task: asyncio.Task[None] | None = None
+        self._over: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.resumed_as: Run | None = None
         """The run that goes on with this one, which was paused; its calls must not run twice."""
         if _running_loop() is not None:
@@ -179,7 +181,10 @@ class Run(FrameViews):
 
     def _settle(self, task: asyncio.Task[None]) -> None:
         """Runs before anybody who waits is woken."""
-        self._end("cancelled" if task.cancelled() else "error")
+        try:
+            self._end("cancelled" if task.cancelled() else "error")
+        finally:
+            self._over.set_result(None)
 
     def _end(self, stop_reason: StopReason) -> None:
         """Close the books; a run that was cancelled before its first line has not done so itself."""
@@ -194,6 +199,9 @@ class Run(FrameViews):
         if not self.trace.live:
             return self
         task = self._start()
+        if task.get_loop() is not asyncio.get_running_loop():  # another thread's: its tasks cannot be awaited here
+            await asyncio.wrap_future(self._over)
+            return self
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:

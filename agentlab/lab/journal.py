@@ -13,10 +13,10 @@ from agentlab.lab import pack
 from agentlab.lab.encode import encode, pack_log
 from agentlab.lab.owner import Owner
 from agentlab.lab.project import Projection
-from agentlab.trace.redact import Redactor
 from agentlab.lab.store import Store
 from agentlab.messages.envelopes import unpack_user_text
 from agentlab.trace.events import Event, MessageAdded, ModelReplied, RunFinished, RunPaused, RunResumed, RunStarted
+from agentlab.trace.redact import Redactor
 
 GROUP_LIMIT = 200
 """Events in the buffer at which it flushes by itself."""
@@ -46,6 +46,12 @@ class LabJournal:
         """Take one event; it stays in a buffer until `flush`, or until the buffer is full."""
         if self._closed:
             raise StoreError(f"the journal of {self.run_id} is closed")
+        if event.seq == 0 and self._next_seq > 0:
+            self._release()
+            raise StoreError(
+                f"{self.run_id} is in this lab already: runs in `frozen` get the same ids from the same seed. "
+                "Use another seed or another lab, or remove the old run with `lab.delete(...)`"
+            )
         if event.seq != self._next_seq or event.run_id != self.run_id:
             raise StoreError(
                 f"event {event.seq} of {event.run_id} is out of order: event {self._next_seq} of {self.run_id} is next"
@@ -54,6 +60,12 @@ class LabJournal:
         self._next_seq += 1
         if len(self._buffer) >= GROUP_LIMIT:
             self.flush()
+
+    def _release(self) -> None:
+        """Let go of a run that was taken by mistake, as it was."""
+        self._closed = True
+        with self._store.writing() as db:
+            db.execute("UPDATE runs SET owner = NULL WHERE run_key = ?", (self._run_key,))
 
     def flush(self) -> None:
         """Return when everything taken so far survives the end of the process."""

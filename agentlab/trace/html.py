@@ -28,6 +28,7 @@ _ROOT = "agentlab-trace mathjax_ignore tex2jax_ignore"
 
 _TONES = {
     "running": ("", "…"),
+    "paused": ("al-warn", "…"),
     "interrupted": ("al-warn", "!"),
     "end_turn": ("al-good", "✓"),
     "max_steps": ("al-warn", "!"),
@@ -158,6 +159,7 @@ class _Fragment:
             return ""
         told = {
             "running": "still running when this was drawn",
+            "paused": "waits for decisions; it goes on when it is resumed",
             "interrupted": "its process ended before the run did; this is all that was recorded",
         }
         return f'<p class="al-more"><strong>{self._trace.status}:</strong> {told[self._trace.status]}</p>'

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from weakref import WeakSet
 
@@ -49,14 +50,16 @@ class Recorder:
         # A run that goes on in another process has another clock: its time goes on where it stood.
         self._shift_ns = trace.events[-1].t_ns - clock.monotonic_ns() if trace.events else 0
         self._journal = journal
+        self._failed_journal: Journal | None = None
         self._readers: WeakSet[Following] = WeakSet()  # who is forgotten reads no more
 
     def emit(self, event_type: type[EventBase], /, **fields: Any) -> int:
         """Record what happened now: in trace and journal, to live readers and observers. Its sequence number."""
         event = self._stamp(event_type, fields)
         self.trace.append(event)
-        if self._journal is not None:
-            self._journal.append(event)
+        with self._writing() as journal:
+            if journal is not None:
+                journal.append(event)
         self._publish(event)
         tell(self.trace, event)
         return event.seq
@@ -81,15 +84,30 @@ class Recorder:
 
     def flush(self) -> None:
         """Return when all that was recorded survives the end of the process."""
-        if self._journal is not None:
-            self._journal.flush()
+        with self._writing() as journal:
+            if journal is not None:
+                journal.flush()
 
     def close(self) -> None:
-        """The run is over: the journal lets go, live readers come to their end."""
+        """The run is over: the journal lets go, live readers come to their end whatever the journal says."""
         self.trace.close()
-        if self._journal is not None:
-            self._journal.close()
-        self._publish(None)
+        try:
+            if self._journal is not None:
+                self._journal.close()
+        finally:
+            if self._failed_journal is not None:
+                with contextlib.suppress(Exception):  # it has failed before, and that was told
+                    self._failed_journal.close()
+            self._publish(None)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Journal | None]:
+        """The journal; one that fails tells of it once, and is left alone from then on."""
+        try:
+            yield self._journal
+        except Exception:
+            self._journal, self._failed_journal = None, self._journal
+            raise
 
     def follow(self) -> Following:
         """All events from the first, then each as it comes, to the end of the run; from now on nothing is missed.

@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agentlab.lab.lab import Lab
-from agentlab.trace.redact import Redactor
 from agentlab.trace.events import Event
+from agentlab.trace.redact import Redactor
 from tests.benchmarks.figures import Figure, cpu_seconds
 from tests.factories import Story, reply, tool
 

@@ -6,9 +6,9 @@ from hypothesis import given
 
 from agentlab.errors import NewerSchemaError, StoreError
 from agentlab.lab.encode import decode, encode, pack_log, split_log, unpack_log
-from agentlab.trace.redact import Redactor
 from agentlab.trace.chunks import ChunkLog
 from agentlab.trace.events import ContinuationDecided, ModelReplied, RunStarted
+from agentlab.trace.redact import Redactor
 from agentlab.trace.trace import Trace
 from tests.factories import Story, reply, trace_of, traces
 

@@ -14,9 +14,9 @@ import pytest
 from agentlab.errors import StoreError
 from agentlab.lab.journal import GROUP_LIMIT
 from agentlab.lab.lab import Lab
-from agentlab.trace.redact import Redactor
 from agentlab.messages.message import FunctionCall, ToolCall, ToolReturn
 from agentlab.trace.events import ErrorRaised, ToolReturned, ToolStarted
+from agentlab.trace.redact import Redactor
 from agentlab.trace.trace import Trace
 from tests.factories import Story, reply, trace_of
 

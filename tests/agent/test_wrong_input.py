@@ -1,0 +1,69 @@
+"""Wrong input to an agent is told at once, by name, with what is wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentlab import Agent, OnRequest, ScriptedModel, call, tool
+from agentlab.errors import ConversationError, InputError
+
+
+@tool
+def search(query: str) -> str:
+    """Search."""
+    return query
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"model": "gpt-5"}, r"model is 'gpt-5'; give OpenAIModel\('gpt-5-mini'\)"),
+        ({"model": ScriptedModel}, "model is <class"),
+        ({"tools": search}, r"tools is <tool search\(query\)>; give a list of functions"),
+        ({"system": 5}, "system is 5; give text"),
+        ({"memory": ["a"]}, r"memory is \['a'\]; give a Memory"),
+        ({"memory": {"a": 1}}, "memory is {'a': 1}"),
+        ({"heartbeat": "always"}, "heartbeat is 'always'; give a policy"),
+        ({"heartbeat": OnRequest}, "heartbeat is <class"),
+        ({"approval": {}}, "approval is {}; give an ApprovalPolicy"),
+        ({"limits": {"tokens": 3}}, "limits is {'tokens': 3}; give Limits"),
+        ({"max_steps": "3"}, "max_steps is '3'; give a whole number"),
+        ({"params": {"temprature": 0}}, "`temprature`: Extra inputs.* There are: temperature"),
+        ({"params": 3}, "params is 3; give settings"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_the_wrong_kind(settings, text):
+    with pytest.raises(InputError, match=text):
+        Agent(**{"model": ScriptedModel(["hi"]), **settings})
+
+
+@pytest.mark.parametrize("given", [None, 5, {"role": "user"}], ids=str)
+def test_an_input_of_the_wrong_kind(given):
+    with pytest.raises(InputError, match=r"input is .*; give text, a message, or a list of messages"):
+        Agent(ScriptedModel(["hi"])).run(given)
+
+
+def test_a_history_of_the_wrong_kind():
+    with pytest.raises(InputError, match="history is 'run-1'; give a run, a trace, or messages"):
+        Agent(ScriptedModel(["hi"])).run("x", history="run-1")
+
+
+async def test_a_run_that_still_runs_is_no_history_yet():
+    agent = Agent(ScriptedModel(["hi"], ttft_s=0.05))
+    run = agent.run("x")
+    with pytest.raises(ConversationError, match="is still running: await it"):
+        agent.run("y", history=run)
+    await run
+
+
+@pytest.mark.parametrize("number", ["123456789012345678901234567890", "-9999999999999999999"])
+async def test_a_number_that_would_be_rounded_is_refused_and_told(number):
+    @tool
+    def keep(n: int) -> str:
+        return str(n)
+
+    run = await Agent(ScriptedModel([call("keep", f'{{"n": {number}}}'), "ok"]), [keep]).run("x")
+    returned = next(iter(run.trace.tool_calls.values())).returned
+    assert "more digits than can be kept; write it as text" in returned.text
+    assert number in returned.text
