@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 from pydantic_core import PydanticSerializationError
 
-from agentlab.trace.redact import Redactor
 from agentlab.trace.chunks import ChunkLog
 from agentlab.trace.events import EVENT, Event, ModelReplied
 from agentlab.trace.reading import read_event
+from agentlab.trace.redact import Redactor
 
 _OFFSET_BYTES, _ROW_BYTES = 8, 13
 _LOG_COLUMNS = {"chunks": {"offsets", "kinds", "sizes"}}

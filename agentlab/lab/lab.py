@@ -18,9 +18,9 @@ from agentlab.lab.encode import encode
 from agentlab.lab.journal import LabJournal
 from agentlab.lab.listing import SHOWN, RunInfo, listing_html
 from agentlab.lab.reader import LogRow, Reader
-from agentlab.trace.redact import Redactor
 from agentlab.lab.store import Store
 from agentlab.trace.events import Event
+from agentlab.trace.redact import Redactor
 from agentlab.trace.safe import as_html
 from agentlab.trace.trace import Trace
 from agentlab.trace.views import Frames

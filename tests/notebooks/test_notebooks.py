@@ -76,10 +76,14 @@ def test_cells_for_the_local_model_run(path):
     assert "provider" in shown(marked[-1]), "tokens are told by the model's server"
 
 
-def test_the_first_code_of_the_readme_runs_and_says_what_it_says(tmp_path):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    script = f"import matplotlib; matplotlib.use('Agg')\n{code}\n"
+def test_the_code_of_the_readme_runs_and_says_what_it_says(tmp_path):
+    """The first block, and those on approvals; the one on a local model is not run here."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    chosen = [block for block in blocks if "ScriptedModel" in block or "lab.resume" in block]
+    script = "import matplotlib; matplotlib.use('Agg')\n" + "\n".join(chosen)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert len(chosen) >= 3
     assert "Two cats live there." in done.stdout
     assert "ttft_s" in done.stdout
+    assert "edit" in done.stdout
