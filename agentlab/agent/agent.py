@@ -14,7 +14,7 @@ from agentlab.agent.compaction import Compaction, NoCompaction
 from agentlab.agent.differences import AgentDiffersWarning, differences_between
 from agentlab.agent.grants import Grants
 from agentlab.agent.heartbeat import HeartbeatPolicy
-from agentlab.agent.heartbeats import OnRequest
+from agentlab.agent.heartbeats import OnRequest, asks_for_cost
 from agentlab.agent.inbox import RunStore
 from agentlab.agent.limits import Limits, Retries
 from agentlab.agent.memory import Memory
@@ -108,6 +108,8 @@ class Agent:
         if max_steps < 1:
             raise InputError(f"max_steps is {max_steps}; a run needs at least 1")
         envelopes.time_text(clock.now(), timezone)  # an unknown zone is told here, not in the middle of a run
+        if heartbeat is not None and asks_for_cost(heartbeat) and (limits is None or limits.price is None):
+            raise InputError("a budget of the cost needs the price of tokens: limits=Limits(price=Price(...))")
         talk = _protocol(protocol, inner_thoughts=inner_thoughts)
         blocks = Memory(memory) if isinstance(memory, Mapping) else memory
         found = collect_tools(tools, blocks, talk)

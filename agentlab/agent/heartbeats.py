@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agentlab.agent.heartbeat import END_TURN, GO_ON, Continuation, HeartbeatPolicy, StepState
+from agentlab.agent.heartbeat import END_TURN, GO_ON, AllOf, AnyOf, But, Continuation, HeartbeatPolicy, StepState
 from agentlab.messages.envelopes import AUTOMATED
 
 
@@ -180,6 +180,15 @@ class Probability(HeartbeatPolicy):
         """Draw for this step."""
         drawn = random.Random(f"{self.seed}/{state.step}").random()
         return GO_ON if drawn < self.p else END_TURN
+
+
+def asks_for_cost(policy: HeartbeatPolicy) -> bool:
+    """Whether some part of the policy can only be kept when the price of tokens is known."""
+    if isinstance(policy, (AnyOf, AllOf)):
+        return any(map(asks_for_cost, policy.policies))
+    if isinstance(policy, But):
+        return any(map(asks_for_cost, (policy.policy, *policy.limits)))
+    return isinstance(policy, Budget) and policy.cost is not None
 
 
 def _reached(used: float | None, limit: float | None) -> bool:

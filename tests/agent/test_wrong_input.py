@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentlab import Agent, OnRequest, ScriptedModel, call, tool
+from agentlab import Agent, Budget, Limits, OnRequest, Price, ScriptedModel, call, tool
 from agentlab.errors import ConversationError, InputError
 
 
@@ -36,6 +36,13 @@ def search(query: str) -> str:
 def test_a_setting_of_the_wrong_kind(settings, text):
     with pytest.raises(InputError, match=text):
         Agent(**{"model": ScriptedModel(["hi"]), **settings})
+
+
+def test_a_budget_of_the_cost_without_a_price():
+    for policy in (Budget(cost=1), OnRequest().but(Budget(cost=1)), OnRequest() | Budget(cost=1)):
+        with pytest.raises(InputError, match="needs the price of tokens"):
+            Agent(ScriptedModel([]), heartbeat=policy)
+    Agent(ScriptedModel([]), heartbeat=Budget(cost=1), limits=Limits(price=Price(input_usd=1, output_usd=2)))
 
 
 @pytest.mark.parametrize("given", [None, 5, {"role": "user"}], ids=str)
