@@ -53,13 +53,14 @@ def _decided_before(call: PendingCall, decided: ApprovalDecided, state: RunState
 
 def _policy_for(call: PendingCall, state: RunState) -> ApprovalPolicy | None:
     """The policy that has a say; a call that somebody was asked about stays asked, whatever changed since."""
-    policy, ruled = state.approval, state.settings.rules.needs_approval(call.tool)
-    only_speaks = any(call.tool_object is tool for tool in state.settings.protocol.own_tools())
-    if only_speaks and not ruled and not (policy is not None and policy.names(call.tool)):
-        return None  # to speak with the user is no deed, unless somebody says so
-    record = state.trace.tool_calls.get(call.call_id)
+    policy, record = state.approval, state.trace.tool_calls.get(call.call_id)
     asked_before = record is not None and record.requested is not None
-    return ASK_ALWAYS if policy is None and (ruled or asked_before) else policy
+    if asked_before or state.settings.rules.needs_approval(call.tool):
+        return ASK_ALWAYS if policy is None else policy
+    only_speaks = any(call.tool_object is tool for tool in state.settings.protocol.own_tools())
+    if only_speaks and not (policy is not None and policy.names(call.tool)):
+        return None  # to speak with the user is no deed, unless a rule names it
+    return policy
 
 
 async def _ask(
