@@ -165,7 +165,7 @@ def _under(path: object, folder: object) -> bool:
         return False
     inside, outside = _plain_path(path), _plain_path(folder)
     if outside == ".":
-        return not inside.startswith(("/", "..")) and not re.match(r"[A-Za-z]:", inside)
+        return not inside.startswith(("/", "..", "~")) and not re.match(r"[A-Za-z]:", inside)
     return inside == outside or inside.startswith(outside.rstrip("/") + "/")
 
 

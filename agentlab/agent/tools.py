@@ -253,6 +253,8 @@ class _Signature:
             checked = self.model.model_validate_json(orjson.dumps(dict(arguments)), strict=True)
         except ValidationError as exc:
             raise ToolArgumentError(tool_name, _problems(exc)) from exc
+        except TypeError as exc:
+            raise ToolArgumentError(tool_name, f"they cannot be written as JSON: {exc}") from exc
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         spread = any(p.kind is p.VAR_POSITIONAL for p in self.parameters)
