@@ -346,11 +346,12 @@ def _messages_of(history: History | None) -> list[Message]:
         return []
     need("history", history, lambda x: isinstance(x, (Run, Trace)) or _is_list(x), "a run, a trace, or messages")
     trace = history.trace if isinstance(history, Run) else history
-    if isinstance(trace, Trace) and trace.status == "running":
-        raise ConversationError(f"run `{trace.run_id}` is still running: await it before its conversation goes on")
     if isinstance(trace, Trace) and trace.waiting:
         calls = ", ".join(f"`{record.call_id}` ({record.tool})" for record in trace.waiting)
-        raise ConversationError(f"the run waits for a decision on {calls}: decide and resume it before it goes on")
+        how = "decide and await it" if trace.status == "running" else "decide and resume it"
+        raise ConversationError(f"the run waits for a decision on {calls}: {how} before its conversation goes on")
+    if isinstance(trace, Trace) and trace.status == "running":
+        raise ConversationError(f"run `{trace.run_id}` is still running: await it before its conversation goes on")
     return list(history.messages if isinstance(history, (Run, Trace)) else history)
 
 
