@@ -52,6 +52,6 @@ class LabWidget(anywidget.AnyWidget):
             return
         try:
             self.on_page(content)
-        except Exception as exc:  # a callback's error would vanish
+        except Exception as exc:  # noqa: BLE001  # raised out of a callback it would vanish
             _LOG.exception("a widget could not answer its page")
             self.tell("problem", text=f"{type(exc).__name__}: see the log")
