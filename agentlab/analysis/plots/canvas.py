@@ -1,0 +1,114 @@
+"""What all plots share: where they are drawn, their frame, their key, and what they say when there is nothing to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.container import Container
+from matplotlib.font_manager import FontProperties
+
+from agentlab.analysis.plots.lettering import lettering
+from agentlab.analysis.plots.palette import GRID, INK, MUTED
+
+Handle: TypeAlias = "Artist | Container | tuple[Artist, ...]"
+
+WIDTH_IN, HEIGHT_IN = 7.0, 4.0
+SMALL_PT, LABEL_PT, TITLE_PT = 8.5, 10.0, 11.0
+
+_HANDLE_IN, _CHAR_IN, _ROW_PT = 0.52, 0.063, 14.5
+
+
+def canvas(ax: Axes | None, *, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> Axes:
+    """The axes that were given, or those of a new figure of this size."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
+    return ax
+
+
+def save_picture(ax: Axes, path: Path, *, dpi: int = 120) -> None:
+    """Write the figure of this plot to a file, its kind by the ending, and let the figure go."""
+    figure = ax.get_figure(root=True)
+    if figure is not None:
+        figure.savefig(path, dpi=dpi)
+        plt.close(figure)
+
+
+def frame(ax: Axes, x_label: str, y_label: str, *, grid: str = "y") -> None:
+    """Names and units of the axes, a quiet frame, and grid lines across `x`, `y` or `both`."""
+    ax.set_xlabel(x_label, color=INK, fontsize=LABEL_PT, **lettering(x_label))
+    ax.set_ylabel(y_label, color=INK, fontsize=LABEL_PT, **lettering(y_label))
+    ax.grid(visible=True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]  # matplotlib checks it
+    ax.set_axisbelow(True)
+    ax.tick_params(which="both", length=0, colors=MUTED, labelsize=9)
+    bare = {"y": ["top", "right", "left"], "x": ["top", "right", "left"], "both": ["top", "right"]}[grid]
+    ax.spines[bare].set_visible(False)
+    ax.spines[[side for side in ("left", "bottom") if side not in bare]].set_color(GRID)
+
+
+def head(ax: Axes, title: str, key: Sequence[tuple[Handle, str]] = ()) -> None:
+    """The title, and below it the key in as many columns as there is room for."""
+    rows = explain(ax, key) if key else 0
+    ax.set_title(
+        title, loc="left", pad=8 + _ROW_PT * rows + 2 * bool(rows), fontsize=TITLE_PT, color=INK, **lettering(title)
+    )
+
+
+def explain(ax: Axes, key: Sequence[tuple[Handle, str]]) -> int:
+    """The key above the axes; gives back the number of its rows."""
+    names = [name for _, name in key]
+    n_columns = _columns_that_fit(ax, names)
+    style = lettering(*names)
+    font = FontProperties(family=style.pop("fontfamily", None), size=SMALL_PT)
+    legend = ax.legend(
+        [handle for handle, _ in key],
+        [str(number) for number in range(len(key))],  # names that begin with `_` would be left out
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.3,
+        ncols=n_columns,
+        columnspacing=1.3,
+        handlelength=2.2,
+        handleheight=1.0,
+        frameon=False,
+        labelcolor=INK,
+        prop=font,
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, **style)
+    return -(-len(key) // n_columns)
+
+
+def say(ax: Axes, sentence: str, title: str = "") -> Axes:
+    """Write a sentence where the picture would be."""
+    ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+    ax.spines[:].set_visible(False)
+    ax.text(
+        0.5,
+        0.5,
+        sentence,
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        color=MUTED,
+        fontsize=LABEL_PT,
+        wrap=True,
+        **lettering(sentence),
+    )
+    if title:
+        head(ax, title)
+    return ax
+
+
+def _columns_that_fit(ax: Axes, names: Sequence[str]) -> int:
+    figure = ax.get_figure(root=True)
+    whole_in = figure.get_size_inches()[0] if figure is not None else WIDTH_IN
+    room_in = whole_in * ax.get_position().width * 1.2  # constrained layout leaves more than the default margins
+    widest = max((len(name) for name in names), default=0)
+    if sum(_HANDLE_IN + _CHAR_IN * len(name) for name in names) <= room_in:
+        return max(1, len(names))
+    return max(1, min(len(names), int(room_in // (_HANDLE_IN + _CHAR_IN * widest))))
