@@ -180,7 +180,8 @@ class Lab(Frames):
         """What frames are made of, straight from the file; oldest run first. `messages_df` and others read better.
 
         Args:
-            table: `runs`, `steps`, `model_calls`, `tool_calls`, `approvals` or `messages`.
+            table: `runs`, `steps`, `model_calls`, `tool_calls`, `approvals`, `messages`, `requested_calls`,
+                `compactions` or `tool_specs`.
             run_ids: Only these runs.
         """
         return self._reader.table(table, run_ids)

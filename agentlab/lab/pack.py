@@ -16,9 +16,19 @@ import pyarrow as pa
 
 from agentlab.lab.encode import writable
 from agentlab.lab.project import Projection
-from agentlab.lab.rows import ApprovalRow, MessageRow, ModelCallRow, RunRow, StepRow, ToolCallRow
+from agentlab.lab.rows import (
+    ApprovalRow,
+    CompactionRow,
+    MessageRow,
+    ModelCallRow,
+    RequestedCallRow,
+    RunRow,
+    StepRow,
+    ToolCallRow,
+    ToolSpecRow,
+)
 
-LAYOUT = 1
+LAYOUT = 2
 
 _ROWS: dict[str, type] = {
     "runs": RunRow,
@@ -27,6 +37,9 @@ _ROWS: dict[str, type] = {
     "tool_calls": ToolCallRow,
     "approvals": ApprovalRow,
     "messages": MessageRow,
+    "requested_calls": RequestedCallRow,
+    "compactions": CompactionRow,
+    "tool_specs": ToolSpecRow,
 }
 _TYPES = {
     int: pa.int64(),

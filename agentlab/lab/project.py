@@ -5,18 +5,30 @@ One fold serves a trace in memory and a run in a lab, so both give the same fram
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from agentlab.lab.rows import ApprovalRow, MessageRow, ModelCallRow, RunRow, StepRow, ToolCallRow
+from agentlab.lab.rows import (
+    ApprovalRow,
+    CompactionRow,
+    MessageRow,
+    ModelCallRow,
+    RequestedCallRow,
+    RunRow,
+    StepRow,
+    ToolCallRow,
+    ToolSpecRow,
+)
 from agentlab.messages.message import Message
-from agentlab.messages.parts import ReasoningPart, TextPart
+from agentlab.messages.parts import ImagePart, ReasoningPart, TextPart
 from agentlab.trace.events import (
     ApprovalDecided,
     ApprovalRequested,
+    ContextCompacted,
     ContinuationDecided,
     ErrorRaised,
     Event,
@@ -43,6 +55,9 @@ class Projection:
     tool_calls: dict[str, ToolCallRow] = field(default_factory=dict)
     approvals: list[ApprovalRow] = field(default_factory=list)
     messages: list[MessageRow] = field(default_factory=list)
+    requested_calls: list[RequestedCallRow] = field(default_factory=list)
+    compactions: list[CompactionRow] = field(default_factory=list)
+    tool_specs: list[ToolSpecRow] = field(default_factory=list)
     _zero_ns: int | None = None
     """Monotonic time of the first event; times of the rows count from it."""
     _open_calls: dict[int, ModelCallRow] = field(default_factory=dict)
@@ -52,6 +67,8 @@ class Projection:
     """Questions of an earlier process: how long they waited is not known, as no clock ran between the two."""
     _requested: dict[str, str] = field(default_factory=dict)
     """Arguments of each call, as the model wrote them."""
+    _in_context: dict[str, int | CompactionRow] = field(default_factory=dict)
+    """What the model would read now, by message id: place of the message among the rows, or the summary it is."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Projection:
@@ -82,6 +99,9 @@ class Projection:
             "tool_calls": list(self.tool_calls.values()),
             "approvals": self.approvals,
             "messages": self.messages,
+            "requested_calls": self.requested_calls,
+            "compactions": self.compactions,
+            "tool_specs": self.tool_specs,
         }
 
     def _run_started(self, event: RunStarted) -> None:
@@ -90,6 +110,7 @@ class Projection:
         run.agent_name, run.model, run.provider = event.agent_name, event.model, event.provider
         run.protocol, run.parent_run_id = event.protocol, event.parent_run_id
         run.tags = orjson.dumps(event.tags).decode() if event.tags else None
+        self.tool_specs = [ToolSpecRow(spec.name, _json(spec.model_dump())) for spec in event.tools]
 
     def _run_finished(self, event: RunFinished) -> None:
         self.run.stop_reason = event.stop_reason
@@ -106,6 +127,7 @@ class Projection:
     def _continuation_decided(self, event: ContinuationDecided) -> None:
         step = self.steps[event.step]
         step.go_on, step.policy, step.reason = event.go_on, event.policy, event.reason
+        step.known_tokens = event.inputs.get("known_tokens")
 
     def _error_raised(self, event: ErrorRaised) -> None:
         self.run.n_errors += 1
@@ -117,6 +139,7 @@ class Projection:
         number = before.call + 1 if before is not None and before.step == event.step else 1
         now_ns, n_messages = self.run.last_ns, event.n_messages
         row = ModelCallRow(event.step, number, now_ns, event.purpose, event.model, event.provider, n_messages)
+        row.called_seq, row.offered = event.seq, _json(event.tools)
         self.model_calls.append(row)
         self._open_calls[event.seq] = row
 
@@ -129,6 +152,9 @@ class Projection:
         row.connect_started_ns = marks.get("connect_started")
         row.connected_ns = marks.get("tls_finished", marks.get("connect_finished"))
         row.request_sent_ns = marks.get("request_sent")
+        row.first_token_handed_ns = marks.get("first_token_handed_over")
+        if "slowest_handed_over" in marks and "slowest_arrived" in marks:
+            row.lag_max_ns = marks["slowest_handed_over"] - marks["slowest_arrived"]
         row.input_tokens, row.cached_tokens = usage.input_tokens, usage.cached_tokens
         row.cache_write_tokens, row.output_tokens = usage.cache_write_tokens, usage.output_tokens
         row.reasoning_tokens, row.total_tokens = usage.reasoning_tokens, usage.total_tokens
@@ -190,7 +216,12 @@ class Projection:
             run.input_ns = self.run.last_ns
         calls = message.tool_calls or ()
         for call in calls:
-            self._requested[call.id] = call.function.arguments
+            name, arguments = call.function.name, call.function.arguments
+            self._requested[call.id] = arguments
+            self.requested_calls.append(RequestedCallRow(event.step, event.seq, call.id, name, arguments))
+        for leaving in (event.replaces, message.id):
+            self._leave(leaving, event.seq)
+        self._in_context[message.id] = len(self.messages)
         self.messages.append(
             MessageRow(
                 event.step,
@@ -207,8 +238,31 @@ class Projection:
                 _call_id(message),
                 _is_error(message),
                 event.replaces,
+                None,
+                sum(type(part) is ImagePart for part in message.content or ()),
             )
         )
+
+    def _context_compacted(self, event: ContextCompacted) -> None:
+        for message_id in event.removed:
+            self._leave(message_id, event.seq)
+        row = CompactionRow(event.step, event.seq, event.how, len(event.removed))
+        if event.summary is not None:
+            row.summary = _text(event.summary)
+            self._in_context[event.summary.id] = row
+        self.compactions.append(row)
+
+    def _leave(self, message_id: str | None, seq: int) -> None:
+        left = None if message_id is None else self._in_context.pop(message_id, None)
+        if isinstance(left, CompactionRow):
+            left.left_seq = seq
+        elif left is not None:
+            self.messages[left] = self.messages[left]._replace(left_seq=seq)
+
+
+def _json(value: object) -> str:
+    """As a model is told of it; half of a surrogate pair stays, and does not fail."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _text(message: Message) -> str | None:
@@ -252,4 +306,5 @@ _FOLDS: dict[type, Callable[[Projection, Any], None]] = {
     ToolStarted: Projection._tool_started,
     ToolReturned: Projection._tool_returned,
     MessageAdded: Projection._message_added,
+    ContextCompacted: Projection._context_compacted,
 }

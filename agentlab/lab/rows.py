@@ -46,6 +46,8 @@ class StepRow:
     reason: str | None = None
     error_type: str | None = None
     error_code: str | None = None
+    known_tokens: int | None = None
+    """Input and output of all calls of the run so far, as the run itself had counted them at the decision."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,10 @@ class ModelCallRow:
     connect_started_ns: int | None = None
     connected_ns: int | None = None
     request_sent_ns: int | None = None
+    first_token_handed_ns: int | None = None
+    """When the consumer got the first token."""
+    lag_max_ns: int | None = None
+    """The longest that a piece of the reply waited for the consumer; a duration."""
     input_tokens: int | None = None
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -83,6 +89,10 @@ class ModelCallRow:
     retries: int | None = None
     queue_s: float | None = None
     prefill_s: float | None = None
+    called_seq: int | None = None
+    """Number of the event with which it was made: what had joined the conversation before, the model read."""
+    offered: str | None = None
+    """Names of the tools that it was told of, as a JSON array."""
 
 
 @dataclass(slots=True)
@@ -142,3 +152,39 @@ class MessageRow(NamedTuple):
     call_id: str | None
     is_error: bool | None
     replaces: str | None
+    left_seq: int | None = None
+    """Number of the event with which it left the conversation; None while it is in it."""
+    n_images: int = 0
+
+
+class RequestedCallRow(NamedTuple):
+    """A tool call as it stands in a message, also in one that was inherited."""
+
+    step: int
+    seq: int
+    """Of the message."""
+    call_id: str
+    tool: str
+    arguments: str
+
+
+@dataclass(slots=True)
+class CompactionRow:
+    """Messages left the conversation."""
+
+    step: int
+    seq: int
+    how: str
+    n_removed: int
+    summary: str | None = None
+    """Text of what stands in their place."""
+    left_seq: int | None = None
+    """As that of a message, of the summary."""
+
+
+class ToolSpecRow(NamedTuple):
+    """A tool as the model is told of it."""
+
+    tool: str
+    spec: str
+    """Name, description and schema of the arguments, as a JSON object."""

@@ -3,7 +3,16 @@ from __future__ import annotations
 from hypothesis import given
 
 from agentlab.lab.project import Projection
-from agentlab.trace.events import ModelCalled, ModelReplied, StepStarted
+from agentlab.messages.message import Message
+from agentlab.messages.parts import ImagePart, TextPart, UrlImage
+from agentlab.trace.events import (
+    ContextCompacted,
+    ContinuationDecided,
+    ModelCalled,
+    ModelReplied,
+    StepStarted,
+    ToolSpec,
+)
 from agentlab.trace.trace import Trace
 from agentlab.trace.usage import COUNTS
 from tests.factories import Story, chunk_log, reply, tool, traces
@@ -166,3 +175,70 @@ def test_a_policy_that_decides_by_itself_has_asked_nobody() -> None:
     (row,) = Projection.of(story.trace()).approvals
 
     assert (row.rule, row.requested_ns, row.latency_ns, row.action) == (None, None, None, "deny")
+
+
+def test_a_message_leaves_the_context_with_the_event_that_takes_it_out() -> None:
+    story = Story().step(reply())  # system 1, user 2, assistant 3
+    new = story.say("system", "You count dogs.", source="system")
+    replaced = story.events[-1].model_copy(update={"replaces": "message-run-1-1"})
+    story.events[-1] = replaced
+    story.emit(ContextCompacted, how="summary", removed=("message-run-1-2", "message-run-1-3"), summary=new_note("one"))
+    first = story.events[-1]
+    story.emit(ContextCompacted, how="summary", removed=("note-one", new.id), summary=new_note("two"))
+
+    rows = Projection.of(story.events)
+
+    last = len(story.events) - 1
+    assert [row.left_seq for row in rows.messages] == [replaced.seq, first.seq, first.seq, last]
+    assert [(row.summary, row.n_removed, row.left_seq) for row in rows.compactions] == [
+        ("one", 2, last),
+        ("two", 2, None),
+    ]
+
+
+@given(traces())
+def test_what_is_in_the_context_is_what_the_trace_would_send(trace: Trace) -> None:
+    rows = Projection.of(trace).messages
+
+    assert [row.message_id for row in rows if row.left_seq is None] == [m.id for m in trace.messages]
+
+
+def test_calls_are_rows_as_the_messages_ask_for_them_and_tools_as_they_are_told() -> None:
+    spec = ToolSpec(name="search", description="Finds 🐈 quickly.", parameters={"type": "object"})
+    story = Story().step(reply(calls=["search", "delete"]), tool("search"), tool("delete", None))
+    story.events[0] = story.events[0].model_copy(update={"tools": (spec,)})
+
+    rows = Projection.of(story.end())
+
+    assert [(row.tool, row.call_id, row.arguments) for row in rows.requested_calls] == [
+        ("search", "call-run-1-1", '{"n":1}'),
+        ("delete", "call-run-1-2", '{"n":2}'),
+    ]
+    assert rows.requested_calls[0].seq == rows.messages[2].seq
+    assert rows.tool_specs == [
+        ("search", '{"name":"search","description":"Finds 🐈 quickly.","parameters":{"type":"object"}}')
+    ]
+
+
+def test_a_call_says_what_was_offered_and_a_step_what_the_run_had_counted() -> None:
+    story = Story()
+    story.step(finished=False)
+    called = story.emit(ModelCalled, model="m", provider="p", n_messages=2, tool_choice="auto", tools=("a", "b"))
+    story.emit(ContinuationDecided, go_on=False, policy="never", inputs={"known_tokens": 104})
+
+    rows = Projection.of(story.events)
+
+    assert (rows.model_calls[0].offered, rows.model_calls[0].called_seq) == ('["a","b"]', called.seq)
+    assert rows.steps[1].known_tokens == 104
+
+
+def test_pictures_of_a_message_are_counted() -> None:
+    picture = ImagePart(source=UrlImage(url="https://example.org/cat.png"))
+    story = Story()
+    story.say("user", source="input", content=(picture, TextPart(text="What is it?"), picture))
+
+    assert [row.n_images for row in Projection.of(story.events).messages] == [0, 0, 2]
+
+
+def new_note(text: str) -> Message:
+    return Message(id=f"note-{text}", role="user", content=(TextPart(text=text),))
