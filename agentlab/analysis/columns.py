@@ -6,70 +6,32 @@ Frames, empty frames and their documentation are made from this table. A value t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from agentlab.analysis.column import COUNT, FLAG, NUMBER, TEXT, Column, seconds, tokens
 from agentlab.errors import InputError
 from agentlab.messages.message import Role
 from agentlab.trace.events import Action, ApproverKind, CallPurpose, MessageSource, StopReason
 from agentlab.trace.trace import RunStatus
 from agentlab.trace.usage import UsageSource
 
-Kind: TypeAlias = pa.DataType | tuple[str, ...]
-"""An Arrow type, or the words of a category."""
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_TEXT = pa.string()
-_COUNT = pa.int64()
-_SECONDS = pa.float64()
-_FLAG = pa.bool_()
 _STOP_REASONS = get_args(StopReason)
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a frame."""
-
-    name: str
-    kind: Kind
-    meaning: str
-    unit: str = ""
-
-    @property
-    def arrow_type(self) -> pa.DataType:
-        """What it is made from; the words of a category are text there."""
-        return _TEXT if isinstance(self.kind, tuple) else self.kind
-
-    @property
-    def dtype(self) -> Any:
-        """Its dtype in pandas: an Arrow type, or `category` where the words are known beforehand."""
-        if isinstance(self.kind, tuple):
-            return pd.CategoricalDtype(pd.Index(self.kind, dtype=pd.ArrowDtype(_TEXT)))
-        return pd.ArrowDtype(self.kind)
-
-
-def _seconds(name: str, meaning: str) -> Column:
-    return Column(name, _SECONDS, meaning, "s")
-
-
-def _tokens(name: str, meaning: str) -> Column:
-    return Column(name, _COUNT, meaning, "tokens")
-
-
-_RUN_ID = Column("run_id", _TEXT, "The run.")
-_STEP = Column("step", _COUNT, "The step, from 1; 0 before the first.")
+_RUN_ID = Column("run_id", TEXT, "The run.")
+_STEP = Column("step", COUNT, "The step, from 1; 0 before the first.")
 _USAGE = (
-    _tokens("input_tokens", "Prompt, cached tokens included; NA when one call did not report it."),
-    _tokens("cached_tokens", "Of these, read from the provider's cache."),
-    _tokens("cache_write_tokens", "Of these, written to the provider's cache."),
-    _tokens("output_tokens", "Reply, reasoning included."),
-    _tokens("reasoning_tokens", "Of these, reasoning."),
-    _tokens("total_tokens", "Input and output, as the provider adds them."),
+    tokens("input_tokens", "Prompt, cached tokens included; NA when one call did not report it."),
+    tokens("cached_tokens", "Of these, read from the provider's cache."),
+    tokens("cache_write_tokens", "Of these, written to the provider's cache."),
+    tokens("output_tokens", "Reply, reasoning included."),
+    tokens("reasoning_tokens", "Of these, reasoning."),
+    tokens("total_tokens", "Input and output, as the provider adds them."),
     Column("usage_source", get_args(UsageSource), "Who counted; of several calls the weakest source."),
 )
 
@@ -78,137 +40,137 @@ RUNS = (
     Column("started_at", pa.timestamp("us", tz="UTC"), "Wall time of the start; for display."),
     Column("status", get_args(RunStatus), "Whether it ended, waits for decisions, still runs, or was cut off."),
     Column("stop_reason", _STOP_REASONS, "Why it ended."),
-    Column("agent", _TEXT, "The agent's name."),
-    Column("model", _TEXT, "The model that was asked for."),
-    Column("provider", _TEXT, "Who serves it."),
+    Column("agent", TEXT, "The agent's name."),
+    Column("model", TEXT, "The model that was asked for."),
+    Column("provider", TEXT, "Who serves it."),
     Column("protocol", ("memgpt", "native"), "How agent and model talk."),
     Column("clock", ("system", "virtual"), "What measured the times."),
-    Column("parent_run_id", _TEXT, "The run whose conversation went on."),
-    _seconds("wall_s", "First event to last; where it was paused without a process, no time passed."),
-    _seconds("ttft_run_s", "User's message in, to the first output that the user sees; tools and waiting included."),
-    _seconds("model_s", "Of wall_s: some model call was under way, and no person was waited for."),
-    _seconds("tool_s", "Of wall_s: some tool was under way, and neither of the others; parallel tools count once."),
-    _seconds("human_s", "Of wall_s: a person was waited for."),
-    _seconds("idle_s", "Of wall_s: none of these."),
-    Column("n_steps", _COUNT, "Steps begun."),
-    Column("n_model_calls", _COUNT, "Requests to the model for its steps."),
-    Column("n_tool_calls", _COUNT, "Tool calls, also those that never ran."),
-    Column("n_tool_errors", _COUNT, "Tool calls that failed."),
-    Column("n_messages", _COUNT, "Messages that joined the conversation, inherited ones included."),
-    Column("n_errors", _COUNT, "Failures outside of tools."),
-    Column("n_events", _COUNT, "Events of the trace."),
+    Column("parent_run_id", TEXT, "The run whose conversation went on."),
+    seconds("wall_s", "First event to last; where it was paused without a process, no time passed."),
+    seconds("ttft_run_s", "User's message in, to the first output that the user sees; tools and waiting included."),
+    seconds("model_s", "Of wall_s: some model call was under way, and no person was waited for."),
+    seconds("tool_s", "Of wall_s: some tool was under way, and neither of the others; parallel tools count once."),
+    seconds("human_s", "Of wall_s: a person was waited for."),
+    seconds("idle_s", "Of wall_s: none of these."),
+    Column("n_steps", COUNT, "Steps begun."),
+    Column("n_model_calls", COUNT, "Requests to the model for its steps."),
+    Column("n_tool_calls", COUNT, "Tool calls, also those that never ran."),
+    Column("n_tool_errors", COUNT, "Tool calls that failed."),
+    Column("n_messages", COUNT, "Messages that joined the conversation, inherited ones included."),
+    Column("n_errors", COUNT, "Failures outside of tools."),
+    Column("n_events", COUNT, "Events of the trace."),
     *_USAGE,
-    Column("n_side_calls", _COUNT, "Requests to a model that judged a tool call or summed up; not counted above."),
-    _tokens("side_input_tokens", "Prompts of these."),
-    _tokens("side_output_tokens", "Replies of these."),
-    Column("tags", _TEXT, "Labels of the run, as a JSON object."),
+    Column("n_side_calls", COUNT, "Requests to a model that judged a tool call or summed up; not counted above."),
+    tokens("side_input_tokens", "Prompts of these."),
+    tokens("side_output_tokens", "Replies of these."),
+    Column("tags", TEXT, "Labels of the run, as a JSON object."),
 )
 
 STEPS = (
     _RUN_ID,
     _STEP,
-    Column("step_id", _TEXT, "The step's own id; messages carry it."),
-    _seconds("start_s", "Start of the step, from the start of the run."),
-    _seconds("duration_s", "Wall-clock time of the step."),
-    Column("model", _TEXT, "The model that was asked."),
-    Column("n_model_calls", _COUNT, "Model calls; the times to tokens below are those of the last."),
-    Column("n_context_messages", _COUNT, "Messages that the model read."),
-    Column("complete", _FLAG, "The reply came whole; False: cut, cancelled or failed."),
-    Column("finish_reason", _TEXT, "Why the model stopped, in the provider's word."),
-    _seconds("ttfb_s", "Request to response headers."),
-    _seconds("ttft_s", "Request to the first token: reasoning, answer or tool call."),
-    _seconds("ttfot_s", "Request to the first token that is no reasoning."),
-    _seconds("ttfa_s", "Request to the first answer text."),
-    _seconds("itl_mean_s", "Mean time between tokens, first to last; NA with fewer than two tokens."),
-    _seconds("e2e_s", "Request to the last token."),
-    _seconds("close_overhead_s", "Last token to the end of the stream."),
-    Column("tokens_per_s_decode", _SECONDS, "1 / itl_mean_s.", "tokens/s"),
-    Column("tokens_per_s_e2e", _SECONDS, "Tokens that the clock saw, by e2e_s.", "tokens/s"),
-    _seconds("connect_s", "DNS, TCP and TLS; 0 on a connection that was there already."),
-    _seconds("send_s", "Sending the request, once connected."),
-    _seconds("server_wait_s", "Request sent to response headers."),
-    _seconds("queue_s", "In the server's queue, where the server says so."),
-    _seconds("prefill_s", "Reading the prompt, where the server says so."),
-    _seconds("model_s", "Some model call was under way."),
-    _seconds("tool_s", "Some tool was under way; parallel tools count once."),
+    Column("step_id", TEXT, "The step's own id; messages carry it."),
+    seconds("start_s", "Start of the step, from the start of the run."),
+    seconds("duration_s", "Wall-clock time of the step."),
+    Column("model", TEXT, "The model that was asked."),
+    Column("n_model_calls", COUNT, "Model calls; the times to tokens below are those of the last."),
+    Column("n_context_messages", COUNT, "Messages that the model read."),
+    Column("complete", FLAG, "The reply came whole; False: cut, cancelled or failed."),
+    Column("finish_reason", TEXT, "Why the model stopped, in the provider's word."),
+    seconds("ttfb_s", "Request to response headers."),
+    seconds("ttft_s", "Request to the first token: reasoning, answer or tool call."),
+    seconds("ttfot_s", "Request to the first token that is no reasoning."),
+    seconds("ttfa_s", "Request to the first answer text."),
+    seconds("itl_mean_s", "Mean time between tokens, first to last; NA with fewer than two tokens."),
+    seconds("e2e_s", "Request to the last token."),
+    seconds("close_overhead_s", "Last token to the end of the stream."),
+    Column("tokens_per_s_decode", NUMBER, "1 / itl_mean_s.", "tokens/s"),
+    Column("tokens_per_s_e2e", NUMBER, "Tokens that the clock saw, by e2e_s.", "tokens/s"),
+    seconds("connect_s", "DNS, TCP and TLS; 0 on a connection that was there already."),
+    seconds("send_s", "Sending the request, once connected."),
+    seconds("server_wait_s", "Request sent to response headers."),
+    seconds("queue_s", "In the server's queue, where the server says so."),
+    seconds("prefill_s", "Reading the prompt, where the server says so."),
+    seconds("model_s", "Some model call was under way."),
+    seconds("tool_s", "Some tool was under way; parallel tools count once."),
     *_USAGE,
-    Column("retries", _COUNT, "Requests that were sent again."),
-    Column("n_tool_calls", _COUNT, "Tool calls, also those that never ran."),
-    Column("n_tool_errors", _COUNT, "Tool calls that failed."),
-    Column("go_on", _FLAG, "The heartbeat policy gave another step."),
-    Column("policy", _TEXT, "The heartbeat policy that decided."),
-    Column("reason", _TEXT, "What the model reads about the next step."),
+    Column("retries", COUNT, "Requests that were sent again."),
+    Column("n_tool_calls", COUNT, "Tool calls, also those that never ran."),
+    Column("n_tool_errors", COUNT, "Tool calls that failed."),
+    Column("go_on", FLAG, "The heartbeat policy gave another step."),
+    Column("policy", TEXT, "The heartbeat policy that decided."),
+    Column("reason", TEXT, "What the model reads about the next step."),
     Column("stop_reason", _STOP_REASONS, "Why the run ended with this step."),
-    Column("error_type", _TEXT, "Class of the last failure outside of tools."),
-    Column("error_code", _TEXT, "Its stable name."),
+    Column("error_type", TEXT, "Class of the last failure outside of tools."),
+    Column("error_code", TEXT, "Its stable name."),
 )
 
 MESSAGES = (
     _RUN_ID,
     _STEP,
-    Column("seq", _COUNT, "Number of the event with which it joined; orders the messages of a run."),
-    _seconds("t_s", "When it joined, from the start of the run."),
-    Column("message_id", _TEXT, "The message's own id."),
+    Column("seq", COUNT, "Number of the event with which it joined; orders the messages of a run."),
+    seconds("t_s", "When it joined, from the start of the run."),
+    Column("message_id", TEXT, "The message's own id."),
     Column("role", get_args(Role), "Who speaks."),
     Column("source", get_args(MessageSource), "Where it came from; `history`: inherited from an earlier run."),
     Column("created_at", pa.timestamp("us", tz="UTC"), "Wall time; for display."),
-    Column("name", _TEXT, "Name of the speaker, or of the tool that answers."),
-    Column("text", _TEXT, "Its text parts; NA when there are none."),
-    Column("reasoning", _TEXT, "The model's reasoning, in its own words."),
-    Column("n_tool_calls", _COUNT, "Tool calls that it asks for."),
-    Column("call_id", _TEXT, "The tool call that it asks for or answers; of several the first."),
-    Column("is_error", _FLAG, "Of a tool's answer: a call failed."),
-    Column("replaces", _TEXT, "The message whose place it takes."),
+    Column("name", TEXT, "Name of the speaker, or of the tool that answers."),
+    Column("text", TEXT, "Its text parts; NA when there are none."),
+    Column("reasoning", TEXT, "The model's reasoning, in its own words."),
+    Column("n_tool_calls", COUNT, "Tool calls that it asks for."),
+    Column("call_id", TEXT, "The tool call that it asks for or answers; of several the first."),
+    Column("is_error", FLAG, "Of a tool's answer: a call failed."),
+    Column("replaces", TEXT, "The message whose place it takes."),
 )
 
 TOOL_CALLS = (
     _RUN_ID,
     _STEP,
-    Column("call_id", _TEXT, "The call."),
-    Column("tool", _TEXT, "The tool's name."),
+    Column("call_id", TEXT, "The call."),
+    Column("tool", TEXT, "The tool's name."),
     Column("status", ("waiting", "running", "success", "error"), "How it ended; `waiting`: for a decision."),
-    _seconds("start_s", "Start of the tool, from the start of the run; NA when it never ran."),
-    _seconds("duration_s", "Wall-clock time inside the tool; NA when it never ran or still runs."),
-    Column("requested_arguments", _TEXT, "As they stand in the conversation: JSON, when the model kept to it."),
-    Column("arguments", _TEXT, "Arguments as the tool got them (JSON); NA when it never ran."),
-    Column("text", _TEXT, "What came back, before it was packed for the model."),
-    Column("error_type", _TEXT, "Class of the exception, when it failed."),
+    seconds("start_s", "Start of the tool, from the start of the run; NA when it never ran."),
+    seconds("duration_s", "Wall-clock time inside the tool; NA when it never ran or still runs."),
+    Column("requested_arguments", TEXT, "As they stand in the conversation: JSON, when the model kept to it."),
+    Column("arguments", TEXT, "Arguments as the tool got them (JSON); NA when it never ran."),
+    Column("text", TEXT, "What came back, before it was packed for the model."),
+    Column("error_type", TEXT, "Class of the exception, when it failed."),
 )
 
 APPROVALS = (
     _RUN_ID,
     _STEP,
-    Column("call_id", _TEXT, "The call."),
-    Column("tool", _TEXT, "The tool's name."),
-    Column("rule", _TEXT, "Why somebody was asked; NA when nobody had to be."),
+    Column("call_id", TEXT, "The call."),
+    Column("tool", TEXT, "The tool's name."),
+    Column("rule", TEXT, "Why somebody was asked; NA when nobody had to be."),
     Column("action", get_args(Action), "What was decided; NA while it waits. `escalate`: handed on to the next."),
-    Column("approver", _TEXT, "Who decided."),
+    Column("approver", TEXT, "Who decided."),
     Column("approver_kind", get_args(ApproverKind), "What kind of approver that is."),
-    _seconds("requested_s", "When somebody was asked, from the start of the run."),
-    _seconds("decided_s", "When it was decided, from the start of the run."),
-    _seconds("latency_s", "Question to answer; NA when nobody was asked, or the answer came to another process."),
-    Column("arguments", _TEXT, "What the tool gets instead (JSON), when the approver edited it."),
-    Column("reason", _TEXT, "Why, in the approver's words."),
-    Column("response", _TEXT, "What the model reads in the place of the tool's return."),
+    seconds("requested_s", "When somebody was asked, from the start of the run."),
+    seconds("decided_s", "When it was decided, from the start of the run."),
+    seconds("latency_s", "Question to answer; NA when nobody was asked, or the answer came to another process."),
+    Column("arguments", TEXT, "What the tool gets instead (JSON), when the approver edited it."),
+    Column("reason", TEXT, "Why, in the approver's words."),
+    Column("response", TEXT, "What the model reads in the place of the tool's return."),
 )
 
 CHUNKS = (
     _RUN_ID,
     _STEP,
-    Column("call", _COUNT, "Which model call of the step, from 1."),
+    Column("call", COUNT, "Which model call of the step, from 1."),
     Column("purpose", get_args(CallPurpose), "What the model was called for: the step itself, or something aside."),
-    Column("event", _COUNT, "Which server-sent event of the call, from 0."),
-    _seconds("offset_s", "Arrival, from the request."),
-    Column("role", _FLAG, "It carried a role."),
-    Column("reasoning", _FLAG, "It carried reasoning text."),
-    Column("content", _FLAG, "It carried answer text."),
-    Column("tool_name", _FLAG, "It carried the name of a tool."),
-    Column("tool_args", _FLAG, "It carried arguments of a tool call."),
-    Column("usage", _FLAG, "It carried token counts."),
-    Column("ping", _FLAG, "A keep-alive, or an event with neither a choice nor usage."),
-    Column("done", _FLAG, "It carried a finish reason."),
-    Column("payload", _FLAG, "It starts and stops clocks: reasoning, answer text or a tool call."),
-    Column("size_bytes", _COUNT, "Length of its data; NA where there was no wire.", "bytes"),
+    Column("event", COUNT, "Which server-sent event of the call, from 0."),
+    seconds("offset_s", "Arrival, from the request."),
+    Column("role", FLAG, "It carried a role."),
+    Column("reasoning", FLAG, "It carried reasoning text."),
+    Column("content", FLAG, "It carried answer text."),
+    Column("tool_name", FLAG, "It carried the name of a tool."),
+    Column("tool_args", FLAG, "It carried arguments of a tool call."),
+    Column("usage", FLAG, "It carried token counts."),
+    Column("ping", FLAG, "A keep-alive, or an event with neither a choice nor usage."),
+    Column("done", FLAG, "It carried a finish reason."),
+    Column("payload", FLAG, "It starts and stops clocks: reasoning, answer text or a tool call."),
+    Column("size_bytes", COUNT, "Length of its data; NA where there was no wire.", "bytes"),
 )
 
 FRAMES: dict[str, tuple[Column, ...]] = {
@@ -277,6 +239,6 @@ def _series(column: Column, values: Any) -> Any:
     if array.type != column.arrow_type:
         array = array.cast(column.arrow_type)
     if isinstance(column.kind, tuple):
-        codes = pa.compute.index_in(array, pa.array(column.kind, _TEXT)).fill_null(-1)
+        codes = pa.compute.index_in(array, pa.array(column.kind, TEXT)).fill_null(-1)
         return pd.Categorical.from_codes(codes.to_numpy(zero_copy_only=False), dtype=column.dtype)
     return pd.arrays.ArrowExtensionArray(array)

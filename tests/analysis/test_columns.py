@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from agentlab.analysis import columns, frames
-from agentlab.analysis.columns import FRAMES, Column
+from agentlab.analysis.column import Column
+from agentlab.analysis.columns import FRAMES
 from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
 from agentlab.trace.trace import Trace
