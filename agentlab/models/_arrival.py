@@ -8,6 +8,9 @@ from typing import Any
 
 from agentlab import clock
 from agentlab.models.base import CallRecord
+from agentlab.trace.chunks import PAYLOAD, Chunk
+
+_PAYLOAD = int(PAYLOAD)
 
 
 class ArrivalStamps:
@@ -78,6 +81,37 @@ class CallMarks:
     def read_returned(self) -> None:
         """Bytes have come, and nobody has looked into them yet."""
         self._stamps.renew()
+
+
+class HandOver:
+    """Notes on the call's record when the consumer got what: the first token, and the piece that waited longest.
+
+    Only events with a payload count: those before the first token are held back on purpose.
+    """
+
+    def __init__(self, record: CallRecord) -> None:
+        self._record = record
+        self._now = clock.clock().monotonic_ns
+        self._longest_ns = -1
+        self._slowest: tuple[int, int] | None = None
+        self._first_ns: int | None = None
+
+    def note(self, chunk: Chunk) -> None:
+        """The consumer gets this one now."""
+        if chunk.kind & _PAYLOAD:
+            now_ns = self._now()
+            if now_ns - chunk.t_ns > self._longest_ns:
+                self._longest_ns = now_ns - chunk.t_ns
+                self._slowest = (chunk.t_ns, now_ns)
+            if self._first_ns is None:
+                self._first_ns = now_ns
+
+    def write(self) -> None:
+        """Put the instants on the record."""
+        if self._first_ns is not None and self._slowest is not None:
+            marks = self._record.marks_ns
+            marks["first_token_handed_over"] = self._first_ns
+            marks["slowest_arrived"], marks["slowest_handed_over"] = self._slowest
 
 
 CALL_MARKS: ContextVar[CallMarks] = ContextVar("agentlab_call_marks")

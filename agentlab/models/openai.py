@@ -18,7 +18,7 @@ import openai
 
 from agentlab import clock
 from agentlab.errors import InputError, ModelError
-from agentlab.models._arrival import CALL_MARKS, ArrivalStamps, CallMarks
+from agentlab.models._arrival import CALL_MARKS, ArrivalStamps, CallMarks, HandOver
 from agentlab.models._decode import ChunkDecoder
 from agentlab.models._endpoint import Endpoint
 from agentlab.models._errors import Failures
@@ -121,7 +121,7 @@ class OpenAIModel:
         body, translated = self._prepared(request)
         failures = Failures(model=self._name, where=self._endpoint.where, secrets=self._endpoint.secrets())
         for n_tries in itertools.count(1):
-            translate = translated()
+            translate, handed = translated(), HandOver(record)
             has_begun = False
             held: list[Chunk] = []
             try:
@@ -129,17 +129,21 @@ class OpenAIModel:
                     async for raw in chunks:
                         chunk = translate(raw)
                         if has_begun:
+                            handed.note(chunk)
                             yield chunk
                             continue
                         held.append(chunk)
                         if chunk.kind & _BEGINS:
                             has_begun = True
                             for early in held:
+                                handed.note(early)
                                 yield early
             except ModelError as exc:
                 error = exc
             else:
                 return
+            finally:
+                handed.write()
             wait_s = None if has_begun else self._wait_s(error, n_tries)
             if wait_s is None:
                 for early in [] if has_begun else held:

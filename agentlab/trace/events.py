@@ -141,7 +141,8 @@ class ModelReplied(EventBase):
     prefill_s: float | None = None
     """Time to read the prompt, where the server says so [s]."""
     marks_ns: dict[str, int] = Field(default_factory=dict)
-    """The transport's own instants, offsets from the request [ns]: `connected`, `request_sent`, …"""
+    """The transport's own instants, offsets from the request [ns]: `connect_started`, `request_sent`, …, and when the
+    consumer got the first token (`first_token_handed_over`) and what waited longest (`slowest_…`)."""
 
 
 class ApprovalRequested(EventBase):

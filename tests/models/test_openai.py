@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import agentlab
+from agentlab import clock
 from agentlab.errors import InputError
 from agentlab.models._arrival import CallMarks
 from agentlab.models.base import CallRecord, ModelParams, ModelRequest
@@ -270,11 +271,64 @@ class TestArrival:
             chunks = await chunks_of(model, record=first)
             await chunks_of(model, record=second)
 
-        assert list(first.marks_ns) == ["connect_started", "connect_finished", "request_sent", "headers_received"]
-        assert list(second.marks_ns) == ["request_sent", "headers_received"]
-        times = [first.request_ns, *first.marks_ns.values(), chunks[0].t_ns, first.close_ns]
+        opened = ["connect_started", "connect_finished", "request_sent", "headers_received"]
+        handed = ["first_token_handed_over", "slowest_arrived", "slowest_handed_over"]
+        assert list(first.marks_ns) == [*opened, *handed]
+        assert list(second.marks_ns) == ["request_sent", "headers_received", *handed]
+        times = [first.request_ns, *(first.marks_ns[name] for name in opened), chunks[0].t_ns, first.close_ns]
         assert times == sorted(times)  # type: ignore[type-var]
         assert first.headers_ns == first.marks_ns["headers_received"]
+
+
+class TestHandOver:
+    async def test_a_consumer_that_is_busy_makes_later_tokens_wait_and_the_record_says_how_long(self) -> None:
+        async with SSEServer() as server:
+            server.play(stream(delta(role="assistant"), delta(content="a"), delta(content="b"), finish()))
+            record, seen = CallRecord(), dict[str, tuple[int, int]]()
+            async with aclosing(model_at(server).stream(asking(), record)) as chunks:
+                async for chunk in chunks:
+                    seen[chunk.content] = (chunk.t_ns, clock.monotonic_ns())
+                    if chunk.content == "a":
+                        time.sleep(0.05)  # noqa: ASYNC251  # as a consumer does that works instead of reading
+
+        marks, (a_came, a_seen), (b_came, b_seen) = record.marks_ns, seen["a"], seen["b"]
+        assert a_came <= marks["first_token_handed_over"] <= a_seen
+        assert marks["slowest_arrived"] == b_came
+        assert a_seen + 50_000_000 <= marks["slowest_handed_over"] <= b_seen
+
+    async def test_what_is_held_back_before_the_first_token_did_not_wait_for_the_consumer(self) -> None:
+        gate = asyncio.Event()
+        async with SSEServer() as server:
+            server.play(stream(delta(role="assistant"), Wait(gate), delta(content="a"), finish()))
+            record = CallRecord()
+            calling = asyncio.ensure_future(chunks_of(model_at(server), record=record))
+            await _until(lambda: record.headers_ns is not None)
+            gate.set()
+            chunks = await calling
+
+        said = next(chunk for chunk in chunks if chunk.content)
+        assert chunks[0].t_ns < said.t_ns
+        assert record.marks_ns["slowest_arrived"] == said.t_ns
+        assert record.marks_ns["slowest_handed_over"] == record.marks_ns["first_token_handed_over"]
+
+    async def test_a_reply_without_a_token_hands_none_over(self) -> None:
+        async with SSEServer() as server:
+            server.play(stream(delta(role="assistant"), finish()))
+            record = CallRecord()
+
+            await chunks_of(model_at(server), record=record)
+
+        assert "headers_received" in record.marks_ns
+        assert [name for name in record.marks_ns if "handed" in name or "slowest" in name] == []
+
+    async def test_a_consumer_that_stops_early_has_got_the_first_token(self) -> None:
+        async with SSEServer() as server:
+            server.play(stream(delta(content="a"), Silence(), done=False))
+            record = CallRecord()
+            async with aclosing(model_at(server).stream(asking(), record)) as chunks:
+                first = await anext(chunks)
+
+        assert record.marks_ns["first_token_handed_over"] >= first.t_ns
 
 
 async def _until(condition: Callable[[], bool]) -> None:
