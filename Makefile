@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lab bench lint types unit notebooks clean env-local env-notebook env-test chromium
+.PHONY: help demo test lab bench lint types scripts unit notebooks pictures clean env-local env-notebook env-test chromium node ipykernel6
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -14,7 +14,7 @@ help: ## Show this list
 demo: env-local ## Run an agent on the local model, live; ARGS="--model scripted" runs it without one
 	$(BIN)/agentlab demo $(ARGS)
 
-test: env-test chromium lint types unit notebooks ## Run every check: lint, types, tests, notebooks
+test: env-test chromium lint types scripts unit notebooks ## Run every check: lint, types, scripts, tests, notebooks
 	@echo "== all passed"
 
 lab: env-notebook ## Open JupyterLab on the first notebook
@@ -32,7 +32,13 @@ types: env-test ## Check types
 	@echo "== types"
 	$(BIN)/mypy
 
-unit: env-test ## Run the tests; ARGS="-k name" picks some
+scripts: node ## Test the widgets' scripts and check their types
+	@echo "== scripts"
+	@if [ -e node_modules/.agentlab-ready ]; then \
+	  node --test --test-reporter=spec tests/widgets/*.test.mjs && node_modules/.bin/tsc -p tests/widgets/tsconfig.json; \
+	else echo "-- skipped: no Node"; fi
+
+unit: env-test ipykernel6 node ## Run the tests; ARGS="-k name" picks some
 	@echo "== tests"
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --durations 5 $(ARGS)
 
@@ -41,6 +47,9 @@ notebooks: env-test ## Run the notebooks and compare their outputs
 	@echo "== notebooks"
 	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-sanitize-with notebooks/sanitize.cfg \
 	  --nbval-cell-timeout=60 --runxfail notebooks
+
+pictures: env-test chromium ## Take the pictures of the widgets anew
+	$(BIN)/python -m tests.browser.pictures
 
 env-local:
 	@.ci/venv local
@@ -54,6 +63,12 @@ env-test:
 chromium:
 	@.ci/chromium
 
-clean: ## Remove .venv, caches and what the demo wrote
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+node:
+	@.ci/node
+
+ipykernel6: env-test
+	@.ci/ipykernel6
+
+clean: ## Remove .venv, node_modules, caches and what the demo wrote
+	rm -rf .venv node_modules demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find agentlab tests -name __pycache__ -type d -prune -exec rm -rf {} +

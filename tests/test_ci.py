@@ -231,6 +231,69 @@ def test_a_chromium_that_is_there_is_enough(name: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("script", ["run", "venv", "chromium", "apt"])
+NODE = """#!/bin/bash
+case "$*" in --version) echo v16.0.0 ;; *) ${MODERN:-true} ;; esac
+"""
+NPM = """#!/bin/bash
+echo "npm $*" >> "$CALLS"
+mkdir -p node_modules
+eval "${BRING:-true}"
+"""
+
+
+def with_lock(machine: Machine) -> Machine:
+    (machine.clone / "package-lock.json").write_text("{}")
+    return machine
+
+
+def test_without_node_anybody_but_root_is_told_how_and_goes_on(tmp_path: Path) -> None:
+    machine = with_lock(Machine(tmp_path, **{"apt-get": "#!/bin/bash\nexit 1\n"}))
+
+    done = machine.run("node")
+
+    assert done.returncode == 0
+    assert "sudo apt-get install nodejs" in done.stderr
+    assert "there is no node; going on without the checks of the scripts" in done.stderr
+
+
+def test_without_node_continuous_integration_fails(tmp_path: Path) -> None:
+    machine = with_lock(Machine(tmp_path, **{"apt-get": "#!/bin/bash\nexit 1\n"}))
+
+    assert machine.run("node", CI="1").returncode == 1
+
+
+def test_an_old_node_is_named(tmp_path: Path) -> None:
+    machine = with_lock(Machine(tmp_path, node=NODE, npm=NPM))
+
+    done = machine.run("node", MODERN="false")
+
+    assert "the checks need Node 18 or later, this is v16.0.0" in done.stderr
+    assert not machine.calls.exists()
+
+
+def test_npm_is_asked_once_until_the_lock_file_changes(tmp_path: Path) -> None:
+    machine = with_lock(Machine(tmp_path, node=NODE, npm=NPM))
+
+    assert machine.run("node").returncode == 0
+    assert machine.run("node").stdout == ""
+    assert machine.calls.read_text().count("npm ci") == 1
+
+    (machine.clone / "package-lock.json").write_text('{"other": 1}')
+    assert machine.run("node").returncode == 0
+    assert machine.calls.read_text().count("npm ci") == 2
+
+
+def test_npm_that_fails_shows_what_it_said_and_is_asked_again(tmp_path: Path) -> None:
+    machine = with_lock(Machine(tmp_path, node=NODE, npm=NPM))
+
+    failed = machine.run("node", BRING="echo no such package >&2; exit 1")
+    assert failed.returncode == 1
+    assert "no such package" in failed.stderr
+
+    assert machine.run("node").returncode == 0
+    assert machine.calls.read_text().count("npm ci") == 2
+
+
+@pytest.mark.parametrize("script", ["run", "venv", "chromium", "apt", "node", "ipykernel6"])
 def test_scripts_can_be_run(script: str) -> None:
     assert os.access(ROOT / ".ci" / script, os.X_OK)

@@ -68,6 +68,7 @@ BROUGHT = {
     "anyio": "openai",
     "h11": "openai",
     "starlette": "fastapi",
+    "traitlets": "ipywidgets",
 }
 """Imported though not declared: each stands below a package that is, and shows in its interface."""
 
