@@ -63,13 +63,31 @@ class ModelCalls:
             **self._transport(),
         }
 
-    def _transport(self) -> dict[str, Floats]:
-        """What the client's transport saw. A connection that was there already took no time, which is a measure."""
+    @cached_property
+    def ttft_parts_ns(self) -> dict[str, Floats]:
+        """What each time to the first token is made of, where the transport shows it [ns]: whole numbers, or NaN.
+
+        On a connection that was there already connecting took no time, which is a measure; all before the request
+        was on its way is then `send_s`.
+        """
         sent, headers = self.column("request_sent_ns"), self.column("headers_ns")
         begun, connected = self.column("connect_started_ns"), self.column("connected_ns")
+        event_1 = self.instants.event_1_ns
         reused = np.isnan(begun) & ~np.isnan(sent)
         return {
-            "connect_s": np.where(reused, 0.0, connected - begun) / NS_PER_S,
-            "send_s": (sent - np.where(reused, 0.0, connected)) / NS_PER_S,
-            "server_wait_s": (headers - sent) / NS_PER_S,
+            "client_s": begun,
+            "connect_s": np.where(reused, 0.0, connected - begun),
+            "send_s": sent - np.where(reused, 0.0, connected),
+            "server_wait_s": headers - sent,
+            "first_event_s": event_1 - headers,
+            "first_token_s": self.instants.first_token_ns - event_1,
+        }
+
+    def _transport(self) -> dict[str, Floats]:
+        """What the client's transport saw."""
+        lag_ns = self.column("first_token_handed_ns") - self.instants.first_token_ns
+        return {
+            **{name: part_ns / NS_PER_S for name, part_ns in self.ttft_parts_ns.items()},
+            "consumer_lag_s": lag_ns / NS_PER_S,
+            "consumer_lag_max_s": self.column("lag_max_ns") / NS_PER_S,
         }

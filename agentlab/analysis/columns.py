@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from agentlab.analysis.column import COUNT, FLAG, NUMBER, TEXT, Column, seconds, tokens
+from agentlab.analysis.column import COUNT, FLAG, TEXT, Column, seconds, tokens
+from agentlab.analysis.latency_columns import TIMES_TO_TOKENS, TRANSPORT
 from agentlab.errors import InputError
 from agentlab.messages.message import Role
 from agentlab.trace.events import Action, ApproverKind, CallPurpose, MessageSource, StopReason
@@ -77,20 +78,8 @@ STEPS = (
     Column("n_context_messages", COUNT, "Messages that the model read."),
     Column("complete", FLAG, "The reply came whole; False: cut, cancelled or failed."),
     Column("finish_reason", TEXT, "Why the model stopped, in the provider's word."),
-    seconds("ttfb_s", "Request to response headers."),
-    seconds("ttft_s", "Request to the first token: reasoning, answer or tool call."),
-    seconds("ttfot_s", "Request to the first token that is no reasoning."),
-    seconds("ttfa_s", "Request to the first answer text."),
-    seconds("itl_mean_s", "Mean time between tokens, first to last; NA with fewer than two tokens."),
-    seconds("e2e_s", "Request to the last token."),
-    seconds("close_overhead_s", "Last token to the end of the stream."),
-    Column("tokens_per_s_decode", NUMBER, "1 / itl_mean_s.", "tokens/s"),
-    Column("tokens_per_s_e2e", NUMBER, "Tokens that the clock saw, by e2e_s.", "tokens/s"),
-    seconds("connect_s", "DNS, TCP and TLS; 0 on a connection that was there already."),
-    seconds("send_s", "Sending the request, once connected."),
-    seconds("server_wait_s", "Request sent to response headers."),
-    seconds("queue_s", "In the server's queue, where the server says so."),
-    seconds("prefill_s", "Reading the prompt, where the server says so."),
+    *TIMES_TO_TOKENS,
+    *TRANSPORT,
     seconds("model_s", "Some model call was under way."),
     seconds("tool_s", "Some tool was under way; parallel tools count once."),
     *_USAGE,
