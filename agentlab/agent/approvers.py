@@ -19,15 +19,16 @@ from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, SkipVal
 from agentlab.agent._thread import start_in_thread
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
-from agentlab.agent.front_end import person_at_front_end, person_at_terminal
+from agentlab.agent.front_end import person_at_terminal
 from agentlab.agent.kinds import reader
-from agentlab.errors import InputError, ToolArgumentError
+from agentlab.agent.presence import Presence, wait_at_page
+from agentlab.agent.typed import typed_decision
+from agentlab.errors import InputError
 from agentlab.messages import builders
 from agentlab.messages.parts import Value
 from agentlab.models.base import ChatModel, ModelRequest
 from agentlab.models.reply import Reply
 from agentlab.trace.events import ApproverKind
-from agentlab.trace.safe import visible
 
 Said: TypeAlias = Decision | bool | str | None
 """What a function may answer: a decision; True or False; a reason to deny; None to hand on."""
@@ -35,6 +36,8 @@ Said: TypeAlias = Decision | bool | str | None
 
 class Surroundings(Protocol):
     """What an approver may use of the run that asks."""
+
+    presence: Presence
 
     async def wait_for_person(self, call: PendingCall) -> Answer:
         """The decision that somebody takes, here or in another process."""
@@ -60,6 +63,10 @@ class Approver(Value):
         """The answer; None when there is none to be had."""
         raise NotImplementedError
 
+    def opens_desk(self, presence: Presence) -> bool:
+        """True where anybody may decide the call through the run while this approver is asked."""
+        return False
+
     def with_code(self, functions: Mapping[str, Callable[..., Any]], models: Mapping[str, ChatModel]) -> Approver:
         """The approver with its function or model, of which data hold only the name.
 
@@ -76,15 +83,22 @@ class Ask(Approver):
 
     kind: Literal["ask"] = "ask"
     attended: bool | None = None
-    """Whether somebody can answer; None: look, when the run asks."""
+    """Whether somebody can answer; None: look, when the run starts."""
 
     async def ask(self, call: PendingCall, run: Surroundings) -> Answer | None:
-        """Wait for a decision on the desk, or ask in the terminal."""
-        if self.attended or (self.attended is None and person_at_front_end()):
-            return await run.wait_for_person(call)
+        """Wait for a decision at the desk, or ask in the cell that waits for the run, or in the terminal."""
+        if self._at_front_end(run.presence):
+            return await wait_at_page(call, asyncio.ensure_future(run.wait_for_person(call)), run.presence)
         if self.attended is None and person_at_terminal():
             return await Terminal().ask(call, run)
         return None
+
+    def opens_desk(self, presence: Presence) -> bool:
+        """True where somebody can answer."""
+        return self._at_front_end(presence) or (self.attended is None and person_at_terminal())
+
+    def _at_front_end(self, presence: Presence) -> bool:
+        return presence.attended if self.attended is None else self.attended
 
 
 class Terminal(Approver):
@@ -99,7 +113,7 @@ class Terminal(Approver):
         if not person_at_terminal():
             return None
         waiting = asyncio.ensure_future(run.wait_for_person(call))  # somebody else may be faster
-        typing = start_in_thread(partial(_typed, call), name="approval")
+        typing = start_in_thread(partial(typed_decision, call, _tell), name="approval")
         both: list[asyncio.Future[Any]] = [waiting, typing]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
@@ -107,6 +121,10 @@ class Terminal(Approver):
         waiting.cancel()
         decision = typing.result()
         return None if decision is None else Answer(decision, "terminal")
+
+    def opens_desk(self, presence: Presence) -> bool:
+        """True where there is a terminal."""
+        return person_at_terminal()
 
 
 class Callback(Approver):
@@ -204,6 +222,10 @@ def _answer(said: Said, by: str) -> Answer | None:
     raise InputError(f"an approver answered {said!r}; it may say a Decision, True, False, a reason to deny, or None")
 
 
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201  # a question to a person
+
+
 def _judged(text: str) -> Decision | None:
     word, _, reason = text.strip().partition(":")
     match word.strip().upper():
@@ -214,35 +236,3 @@ def _judged(text: str) -> Decision | None:
         case "ESCALATE":
             return Decision(action="escalate")
     return None
-
-
-def _typed(call: PendingCall) -> Decision | None:
-    """Ask until the answer can be used; None at the end of the input."""
-    arguments = visible(json.dumps(call.arguments, ensure_ascii=False, indent=2))
-    print(f"\n{visible(call.tool)} {arguments}", file=sys.stderr)  # noqa: T201  # a question to a person
-    while True:
-        try:
-            line = input("[a]pprove, [d]eny REASON, [e]dit JSON, [r]espond TEXT, [s]top? ").strip()
-            return _read_line(call, line)
-        except EOFError:
-            return None
-        except (ValueError, ToolArgumentError) as exc:
-            print(f"not taken: {exc}", file=sys.stderr)  # noqa: T201  # the same
-
-
-def _read_line(call: PendingCall, line: str) -> Decision:
-    key, _, rest = line.partition(" ")
-    match key.lower():
-        case "a" | "approve":
-            return Decision(action="approve")
-        case "d" | "deny":
-            return Decision(action="deny", reason=rest or None)
-        case "e" | "edit":
-            edited = Decision(action="edit", arguments=json.loads(rest))
-            call.check(edited)
-            return edited
-        case "r" | "respond":
-            return Decision(action="respond", response=rest)
-        case "s" | "stop":
-            return Decision(action="stop", reason=rest or None)
-    raise ValueError(f"{line!r} is none of the answers")

@@ -84,6 +84,8 @@ class Desk:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, tuple[PendingCall, asyncio.Future[Answer]]] = {}
+        self._opened: dict[str, asyncio.Future[Answer]] = {}
+        """Of calls that may be decided, and for whose decision nobody waits yet."""
         self._answers: dict[str, Answer] = {}
         self._closed: str | None = None
 
@@ -122,17 +124,26 @@ class Desk:
         future.get_loop().call_soon_threadsafe(_settle, future, answer)
         return True
 
-    async def wait(self, call: PendingCall) -> Answer:
-        """The decision on this call, when somebody takes it."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def open(self, call: PendingCall) -> None:
+        """From now on anybody may decide this call; `wait` gets what they said."""
         with self._lock:
-            self._waiting[call.call_id] = call, future
+            self._open(call)
+
+    async def wait(self, call: PendingCall) -> Answer:
+        """The decision on this call, when somebody takes it, or has taken it since it was opened."""
+        with self._lock:
+            future = self._opened.pop(call.call_id, None) or self._open(call)
+            self._opened.pop(call.call_id, None)
         try:
             return await future
         finally:
-            with self._lock:
-                if self._waiting.get(call.call_id, (None, None))[1] is future:
-                    del self._waiting[call.call_id]
+            self.withdraw(call.call_id)
+
+    def withdraw(self, call_id: str) -> None:
+        """Nobody waits for a decision on this call any more."""
+        with self._lock:
+            self._waiting.pop(call_id, None)
+            self._opened.pop(call_id, None)
 
     def close(self, why: str) -> None:
         """Refuse all further decisions, and say why."""
@@ -147,6 +158,13 @@ class Desk:
         """
         with self._lock:
             return self._find(call_id)[0]
+
+    def _open(self, call: PendingCall) -> asyncio.Future[Answer]:
+        if call.call_id not in self._waiting:
+            future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self._waiting[call.call_id] = call, future
+            self._opened[call.call_id] = future
+        return self._waiting[call.call_id][1]
 
     def _find(self, call_id: str) -> tuple[PendingCall, asyncio.Future[Answer]]:
         found = self._waiting.get(call_id)

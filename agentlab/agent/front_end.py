@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 _behind_a_server: ContextVar[bool] = ContextVar("agentlab_behind_a_server", default=False)
 
@@ -27,12 +29,26 @@ def person_at_front_end() -> bool:
     """
     if _behind_a_server.get():
         return True
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    kernel = getattr(shell, "kernel", None)
-    return bool(getattr(kernel, "_allow_stdin", False))
+    return bool(getattr(_kernel(), "_allow_stdin", False))
+
+
+def in_notebook() -> bool:
+    """True in the kernel of a notebook, whoever runs its cells."""
+    return _kernel() is not None
+
+
+def cell_is_running() -> bool:
+    """True while a notebook's cell runs: then, and only then, `input()` is the kernel's own and reaches the page."""
+    kernel = _kernel()
+    return kernel is not None and getattr(builtins.input, "__self__", None) is kernel
 
 
 def person_at_terminal() -> bool:
     """True in a script that was started from a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _kernel() -> Any:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None)

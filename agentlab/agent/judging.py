@@ -71,19 +71,33 @@ async def _ask(
     asked_before: ApprovalRequested | None,
 ) -> Answer | None:
     same = asked_before is None or asked_before.call_hash == call.call_hash
-    if asked_before is None or not same:
-        state.recorder.emit(
-            ApprovalRequested,
-            call_id=call.call_id,
-            tool=call.tool,
-            arguments=orjson.dumps(call.arguments).decode(),
-            call_hash=call.call_hash,
-            rule=judgement.rule,
-        )
-        state.recorder.flush()
-    left = state.left_answer(call)
-    if left is not None:
-        return _decided(call, left, "person", state) if same else _decided(call, ANOTHER_CALL, "policy", state)
+    if policy.approvers[0].opens_desk(state.presence):
+        state.desk.open(call)  # who reads the question can answer it
+    try:
+        if asked_before is None or not same:
+            _record_question(call, judgement, state)
+        left = state.left_answer(call)
+        if left is not None:
+            return _decided(call, left, "person", state) if same else _decided(call, ANOTHER_CALL, "policy", state)
+        return await _ask_in_turn(call, policy, state)
+    finally:
+        state.desk.withdraw(call.call_id)
+
+
+def _record_question(call: PendingCall, judgement: Judgement, state: RunState) -> None:
+    state.recorder.emit(
+        ApprovalRequested,
+        call_id=call.call_id,
+        tool=call.tool,
+        arguments=orjson.dumps(call.arguments).decode(),
+        call_hash=call.call_hash,
+        rule=judgement.rule,
+    )
+    state.recorder.flush()
+
+
+async def _ask_in_turn(call: PendingCall, policy: ApprovalPolicy, state: RunState) -> Answer | None:
+    """What the first approver says that has an answer; None when the run has to pause."""
     silent, failed = False, False
     for approver in policy.approvers:
         try:

@@ -16,6 +16,7 @@ from agentlab.agent.desk import Answer, Desk, PendingCall
 from agentlab.agent.grants import Grants
 from agentlab.agent.heartbeat import CallOutcome, StepState, StepSummary
 from agentlab.agent.inbox import POLL_S, RunStore
+from agentlab.agent.presence import Presence
 from agentlab.agent.settings import AgentSettings
 from agentlab.agent.tool_rules import Offer, PastCall
 from agentlab.errors import AgentLabError
@@ -60,6 +61,7 @@ class RunState:
         self._store = store
         self.conversation = Conversation(settings, recorder)
         self.desk = Desk()
+        self.presence = Presence()
         self.past: list[PastCall] = []
         """The calls that ran, or that somebody answered in the tool's place; oldest first."""
         self.summaries: list[StepSummary] = []

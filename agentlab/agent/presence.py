@@ -1,0 +1,81 @@
+"""Whether somebody can answer a run: at a page that shows it, or in the cell that waits for it.
+
+Whether a click reaches a kernel while a cell runs depends on kernel and front end. A page that shows a pending call
+says so every second; where a cell waits for the run and no page has said so for a while, clicks do not arrive, and the
+cell itself asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+from agentlab.agent.approval import Decision
+from agentlab.agent.desk import Answer, PendingCall
+from agentlab.agent.front_end import cell_is_running, in_notebook, person_at_front_end
+from agentlab.agent.typed import typed_decision
+
+GRACE_S = 3.0
+"""How long a page may be silent before the cell asks [s]. It speaks every second."""
+
+_LOOK_S = 0.25
+
+
+class Presence:
+    """Who is there for one run."""
+
+    def __init__(self) -> None:
+        self.attended = person_at_front_end()
+        """A person's front end started the run. Later requests to the kernel may come from programs."""
+        self._cells = 0
+        self._awaited_s = 0.0
+        self._seen_s = 0.0
+
+    def seen(self) -> None:
+        """A page that shows the run has spoken, from any thread."""
+        self._seen_s = time.monotonic()
+
+    @contextlib.contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Somebody's code waits for the run in this block."""
+        self._cells += 1
+        self._awaited_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._cells -= 1
+
+    def out_of_reach(self, asked_s: float) -> bool:
+        """A running cell waits for the run, and no page has spoken since the question of this time, or for a while."""
+        last_s = max(asked_s, self._awaited_s, self._seen_s)
+        return self._cells > 0 and time.monotonic() - last_s > GRACE_S and cell_is_running()
+
+
+async def wait_at_page(call: PendingCall, waiting: asyncio.Task[Answer], presence: Presence) -> Answer | None:
+    """The answer that comes through a page, or by another process; where no page can be heard, one that is typed.
+
+    Args:
+        call: What is asked about.
+        waiting: Becomes the answer. It is cancelled where another one was faster.
+        presence: Who is there.
+    """
+    if not in_notebook():
+        return await waiting
+    asked_s = time.monotonic()
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=_LOOK_S)
+        if not waiting.done() and presence.out_of_reach(asked_s):
+            waiting.cancel()
+            return _typed_in_cell(call)
+    return waiting.result()
+
+
+def _typed_in_cell(call: PendingCall) -> Answer | None:
+    """Ask in the cell. It holds up the event loop, as the cell does in such a kernel anyway."""
+    try:
+        decision = typed_decision(call, print)
+    except KeyboardInterrupt:  # to interrupt the question is to stop the run
+        decision = Decision(action="stop", reason="interrupted at the question")
+    return None if decision is None else Answer(decision, "stdin")
