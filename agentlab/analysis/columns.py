@@ -5,18 +5,18 @@ Frames, empty frames and their documentation are made from this table. A value t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from agentlab.analysis import engines
 from agentlab.analysis.column import COUNT, FLAG, TEXT, Column, seconds, tokens
 from agentlab.analysis.latency_columns import TIMES_TO_TOKENS, TRANSPORT
 from agentlab.errors import InputError
 from agentlab.messages.message import Role
-from agentlab.trace.events import Action, ApproverKind, CallPurpose, MessageSource, StopReason
+from agentlab.trace.events import EVENT_TYPES, Action, ApproverKind, CallPurpose, MessageSource, StopReason
 from agentlab.trace.trace import RunStatus
 from agentlab.trace.usage import UsageSource
 
@@ -41,9 +41,9 @@ RUNS = (
     Column("started_at", pa.timestamp("us", tz="UTC"), "Wall time of the start; for display."),
     Column("status", get_args(RunStatus), "Whether it ended, waits for decisions, still runs, or was cut off."),
     Column("stop_reason", _STOP_REASONS, "Why it ended."),
-    Column("agent", TEXT, "The agent's name."),
-    Column("model", TEXT, "The model that was asked for."),
-    Column("provider", TEXT, "Who serves it."),
+    Column("agent", WORDS, "The agent's name."),
+    Column("model", WORDS, "The model that was asked for."),
+    Column("provider", WORDS, "Who serves it."),
     Column("protocol", ("memgpt", "native"), "How agent and model talk."),
     Column("clock", ("system", "virtual"), "What measured the times."),
     Column("parent_run_id", TEXT, "The run whose conversation went on."),
@@ -57,7 +57,7 @@ RUNS = (
     Column("n_model_calls", COUNT, "Requests to the model for its steps."),
     Column("n_tool_calls", COUNT, "Tool calls, also those that never ran."),
     Column("n_tool_errors", COUNT, "Tool calls that failed."),
-    Column("n_messages", COUNT, "Messages that joined the conversation, inherited ones included."),
+    Column("n_messages", COUNT, "Messages that joined the conversation; those of its parent as `inherited` says."),
     Column("n_errors", COUNT, "Failures outside of tools."),
     Column("n_events", COUNT, "Events of the trace."),
     *_USAGE,
@@ -73,11 +73,11 @@ STEPS = (
     Column("step_id", TEXT, "The step's own id; messages carry it."),
     seconds("start_s", "Start of the step, from the start of the run."),
     seconds("duration_s", "Wall-clock time of the step."),
-    Column("model", TEXT, "The model that was asked."),
+    Column("model", WORDS, "The model that was asked."),
     Column("n_model_calls", COUNT, "Model calls; the times to tokens below are those of the last."),
     Column("n_context_messages", COUNT, "Messages that the model read."),
     Column("complete", FLAG, "The reply came whole; False: cut, cancelled or failed."),
-    Column("finish_reason", TEXT, "Why the model stopped, in the provider's word."),
+    Column("finish_reason", WORDS, "Why the model stopped, in the provider's word."),
     *TIMES_TO_TOKENS,
     *TRANSPORT,
     seconds("model_s", "Some model call was under way."),
@@ -87,11 +87,11 @@ STEPS = (
     Column("n_tool_calls", COUNT, "Tool calls, also those that never ran."),
     Column("n_tool_errors", COUNT, "Tool calls that failed."),
     Column("go_on", FLAG, "The heartbeat policy gave another step."),
-    Column("policy", TEXT, "The heartbeat policy that decided."),
+    Column("policy", WORDS, "The heartbeat policy that decided."),
     Column("reason", TEXT, "What the model reads about the next step."),
     Column("stop_reason", _STOP_REASONS, "Why the run ended with this step."),
-    Column("error_type", TEXT, "Class of the last failure outside of tools."),
-    Column("error_code", TEXT, "Its stable name."),
+    Column("error_type", WORDS, "Class of the last failure outside of tools."),
+    Column("error_code", WORDS, "Its stable name."),
 )
 
 MESSAGES = (
@@ -103,7 +103,7 @@ MESSAGES = (
     Column("role", get_args(Role), "Who speaks."),
     Column("source", get_args(MessageSource), "Where it came from; `history`: inherited from an earlier run."),
     Column("created_at", pa.timestamp("us", tz="UTC"), "Wall time; for display."),
-    Column("name", TEXT, "Name of the speaker, or of the tool that answers."),
+    Column("name", WORDS, "Name of the speaker, or of the tool that answers."),
     Column("text", TEXT, "Its text parts; NA when there are none."),
     Column("reasoning", TEXT, "The model's reasoning, in its own words."),
     Column("n_tool_calls", COUNT, "Tool calls that it asks for."),
@@ -116,24 +116,24 @@ TOOL_CALLS = (
     _RUN_ID,
     _STEP,
     Column("call_id", TEXT, "The call."),
-    Column("tool", TEXT, "The tool's name."),
+    Column("tool", WORDS, "The tool's name."),
     Column("status", ("waiting", "running", "success", "error"), "How it ended; `waiting`: for a decision."),
     seconds("start_s", "Start of the tool, from the start of the run; NA when it never ran."),
     seconds("duration_s", "Wall-clock time inside the tool; NA when it never ran or still runs."),
     Column("requested_arguments", TEXT, "As they stand in the conversation: JSON, when the model kept to it."),
     Column("arguments", TEXT, "Arguments as the tool got them (JSON); NA when it never ran."),
     Column("text", TEXT, "What came back, before it was packed for the model."),
-    Column("error_type", TEXT, "Class of the exception, when it failed."),
+    Column("error_type", WORDS, "Class of the exception, when it failed."),
 )
 
 APPROVALS = (
     _RUN_ID,
     _STEP,
     Column("call_id", TEXT, "The call."),
-    Column("tool", TEXT, "The tool's name."),
-    Column("rule", TEXT, "Why somebody was asked; NA when nobody had to be."),
+    Column("tool", WORDS, "The tool's name."),
+    Column("rule", WORDS, "Why somebody was asked; NA when nobody had to be."),
     Column("action", get_args(Action), "What was decided; NA while it waits. `escalate`: handed on to the next."),
-    Column("approver", TEXT, "Who decided."),
+    Column("approver", WORDS, "Who decided."),
     Column("approver_kind", get_args(ApproverKind), "What kind of approver that is."),
     seconds("requested_s", "When somebody was asked, from the start of the run."),
     seconds("decided_s", "When it was decided, from the start of the run."),
@@ -162,6 +162,21 @@ CHUNKS = (
     Column("size_bytes", COUNT, "Length of its data; NA where there was no wire.", "bytes"),
 )
 
+EVENTS = (
+    _RUN_ID,
+    _STEP,
+    Column("seq", COUNT, "Number of the event in its run, from 0."),
+    seconds("t_s", "When it happened, from the start of the run."),
+    Column("type", tuple(sorted(EVENT_TYPES)), "What happened."),
+    Column("call_id", TEXT, "The tool call that it is about."),
+    Column("tool", WORDS, "That call's tool."),
+    Column("message_id", TEXT, "The message that joined."),
+    Column("role", get_args(Role), "Who speaks in it."),
+    Column("purpose", get_args(CallPurpose), "What the model was called for."),
+    Column("outcome", WORDS, "A decision's action, a tool's status, a failure's code, the reason of an end."),
+    Column("data", TEXT, "All else that was recorded, as a JSON object."),
+)
+
 FRAMES: dict[str, tuple[Column, ...]] = {
     "runs": RUNS,
     "steps": STEPS,
@@ -173,14 +188,42 @@ FRAMES: dict[str, tuple[Column, ...]] = {
 """The columns of each frame, in order."""
 
 
+def columns_of(frame: str) -> tuple[Column, ...]:
+    """The columns of a frame, in order.
+
+    Raises:
+        InputError: There is no such frame.
+    """
+    if frame not in FRAMES:
+        raise InputError(f"there is no frame {frame!r}; there are {', '.join(FRAMES)}")
+    return FRAMES[frame]
+
+
+def chosen(frame: str, names: Sequence[str] | None) -> tuple[Column, ...]:
+    """The columns of these names, in their order; all, when none are given.
+
+    Raises:
+        InputError: A name is unknown or stands there twice.
+    """
+    declared = {column.name: column for column in columns_of(frame)}
+    if names is None:
+        return tuple(declared.values())
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise InputError(f"`columns` takes a list of names, not {names!r:.80}")
+    if unknown := [name for name in names if not isinstance(name, str) or name not in declared]:
+        raise InputError(f"`{frame}` has no column {unknown[0]!r:.80}; it has {', '.join(declared)}")
+    if twice := [name for name in declared if names.count(name) > 1]:
+        raise InputError(f"`columns` names {twice[0]!r} more than once")
+    return tuple(declared[name] for name in names)
+
+
 def describe(frame: str) -> pd.DataFrame:
     """A table of a frame's columns: dtype, unit and meaning by name.
 
     Args:
-        frame: `runs`, `steps`, `messages`, `tool_calls`, `approvals` or `chunks`.
+        frame: One of `FRAMES`: `runs`, `steps`, `messages`, …
     """
-    columns = _columns(frame)
-    rows = [(c.name, _dtype_name(c), c.unit, c.meaning) for c in columns]
+    rows = [(c.name, _dtype_name(c), c.unit, c.meaning) for c in columns_of(frame)]
     return pd.DataFrame(rows, columns=["column", "dtype", "unit", "meaning"]).set_index("column")
 
 
@@ -191,43 +234,27 @@ def to_pandas(frame: str, arrays: Mapping[str, Any]) -> pd.DataFrame:
         frame: Its name in `FRAMES`.
         arrays: By column: Arrow arrays, or numpy arrays in which NaN is not known.
     """
-    columns = _columns(frame)
+    columns = columns_of(frame)
     if arrays.keys() != {c.name for c in columns}:
         raise InputError(f"`{frame}` is made of other columns: {sorted(arrays.keys() ^ {c.name for c in columns})}")
-    return pd.DataFrame({c.name: _series(c, arrays[c.name]) for c in columns}, copy=False)
+    return engines.to_pandas(columns, engines.to_table(columns, arrays))
 
 
 def empty(frame: str) -> pd.DataFrame:
     """The frame of nothing: all columns, no rows."""
-    return to_pandas(frame, {c.name: pa.array([], c.arrow_type) for c in _columns(frame)})
+    return to_pandas(frame, {c.name: pa.array([], c.arrow_type) for c in columns_of(frame)})
 
 
 def documented(frame: str) -> Callable[[_F], _F]:
     """Adds the columns of a frame to the docstring of the function that makes it."""
 
     def add(function: _F) -> _F:
-        lines = [f"    {c.name}: {c.meaning}{f' [{c.unit}]' if c.unit else ''}" for c in _columns(frame)]
+        lines = [f"    {c.name}: {c.meaning}{f' [{c.unit}]' if c.unit else ''}" for c in columns_of(frame)]
         function.__doc__ = "\n".join([(function.__doc__ or "").rstrip(), "", "Columns:", *lines, ""])
         return function
 
     return add
 
 
-def _columns(frame: str) -> tuple[Column, ...]:
-    if frame not in FRAMES:
-        raise InputError(f"there is no frame {frame!r}; there are {', '.join(FRAMES)}")
-    return FRAMES[frame]
-
-
 def _dtype_name(column: Column) -> str:
-    return f"category: {', '.join(column.kind)}" if isinstance(column.kind, tuple) else str(column.dtype)
-
-
-def _series(column: Column, values: Any) -> Any:
-    array = pa.array(values, from_pandas=True) if isinstance(values, np.ndarray) else values
-    if array.type != column.arrow_type:
-        array = array.cast(column.arrow_type)
-    if isinstance(column.kind, tuple):
-        codes = pa.compute.index_in(array, pa.array(column.kind, TEXT)).fill_null(-1)
-        return pd.Categorical.from_codes(codes.to_numpy(zero_copy_only=False), dtype=column.dtype)
-    return pd.arrays.ArrowExtensionArray(array)
+    return f"category: {', '.join(column.words)}" if column.words else str(column.dtype)
