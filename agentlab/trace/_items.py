@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -46,6 +46,8 @@ class Said:
     text: str
     messages: int = 0
     """How many messages of the trace this item stands for; here and in the other items."""
+    message_id: str = field(default="", compare=False)
+    """The message it was read from, which is nothing to see; empty where there is none. Here and in the other items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Thought:
     label: str
     text: str
     messages: int = 0
+    message_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Told:
     label: str
     text: str
     messages: int = 0
+    message_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Called:
     approval: str | None = None
     """What approvers said of it, in words; None when nobody was asked."""
     messages: int = 0
+    message_id: str = field(default="", compare=False)
+    call_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +190,10 @@ class _Reader:
         elif message.role == "assistant" or message.is_approval_request:
             yield from self._reply(message)
         elif message.role == "approval":
-            yield Told("approval", _decisions(message), 1)
+            yield Told("approval", _decisions(message), 1, message.id)
         elif message.role == "system":
-            yield Told("system message" if self._step is None else "system message, new version", _text(message), 1)
+            label = "system message" if self._step is None else "system message, new version"
+            yield Told(label, _text(message), 1, message.id)
         elif entry.source == "heartbeat" and self._step is not None and self._step.decision is not None:
             self._heartbeats += 1  # the decision tells its reason
         else:
@@ -196,49 +203,53 @@ class _Reader:
         """Calls whose message is not in the trace (the process died), errors, the decision."""
         for call_id in self._records:
             if call_id not in self._drawn:
-                yield self._call(call_id, None, None)
+                yield self._call(call_id, None, None, None)
         for error in self._errors:
             yield Failed(error)
         if self._step is not None and self._step.decision is not None:
             yield Decided(self._step.decision, self._heartbeats)
 
     def _reply(self, message: Message) -> Iterator[Item]:
-        drawn: list[Item] = [item for part in message.content or () if (item := self._part(part)) is not None]
+        drawn: list[Item] = [item for part in message.content or () if (item := self._part(part, message)) is not None]
         for call in message.tool_calls or ():
-            drawn += _with_what_it_says(self._call(call.id, call.function.name, call.function.arguments))
+            drawn += _with_what_it_says(self._call(call.id, call.function.name, call.function.arguments, message))
         if not drawn:
-            drawn = [Told("reply", "(nothing)")]
+            drawn = [Told("reply", "(nothing)", 0, message.id)]
         yield replace(drawn[0], messages=drawn[0].messages + 1)
         yield from drawn[1:]
 
-    def _part(self, part: Part) -> Item | None:
+    def _part(self, part: Part, message: Message) -> Item | None:
         match part:
             case TextPart() if not part.text.strip():
                 return None
             case TextPart():
-                return Thought("inner thoughts", part.text) if self._memgpt else Said("agent", part.text)
+                if self._memgpt:
+                    return Thought("inner thoughts", part.text, 0, message.id)
+                return Said("agent", part.text, 0, message.id)
             case ReasoningPart():
-                return Thought("reasoning", part.reasoning)
+                return Thought("reasoning", part.reasoning, 0, message.id)
             case SummarizedReasoningPart():
-                return Thought("reasoning, summarised", "\n\n".join(entry.text for entry in part.summary))
+                text = "\n\n".join(entry.text for entry in part.summary)
+                return Thought("reasoning, summarised", text, 0, message.id)
             case RedactedReasoningPart():
-                return Thought("reasoning, encrypted by the provider", "")
+                return Thought("reasoning, encrypted by the provider", "", 0, message.id)
             case OmittedReasoningPart():
-                return Thought("reasoning, not shown by the provider", "")
+                return Thought("reasoning, not shown by the provider", "", 0, message.id)
             case ToolCallPart():
-                return self._call(part.id, part.name, as_json(part.input))
+                return self._call(part.id, part.name, as_json(part.input), message)
             case _:
-                return Told("content", _part_text(part))
+                return Told("content", _part_text(part), 0, message.id)
 
-    def _call(self, call_id: str, name: str | None, written: str | None) -> Called:
+    def _call(self, call_id: str, name: str | None, written: str | None, message: Message | None) -> Called:
         self._drawn.add(call_id)
+        message_id = message.id if message else ""
         messages = self._tool_messages.pop(call_id, 0)
         heartbeat = _asks_for_heartbeat(written)
         record = self._records.get(call_id)
         if record is None:
             answer = self._answers.get(call_id)
             shown = Called(name or "?", written, "unanswered") if answer is None else _answered(answer, name, written)
-            return replace(shown, heartbeat=heartbeat, messages=messages)
+            return replace(shown, heartbeat=heartbeat, messages=messages, message_id=message_id, call_id=call_id)
         returned = record.returned
         return Called(
             name or record.tool,
@@ -251,6 +262,8 @@ class _Reader:
             heartbeat=heartbeat,
             approval=approval_in_words(record),
             messages=messages,
+            message_id=message_id,
+            call_id=call_id,
         )
 
     def _returns(self, message: Message) -> Iterator[Item]:
@@ -258,7 +271,9 @@ class _Reader:
         lost = [answer for answer in returns_of(message) if answer.call_id not in self._answers]
         owned = len(lost) < len(returns_of(message))  # then one of the calls drawn stands for the message
         for n, answer in enumerate(lost):
-            yield replace(_answered(answer, None, None), messages=int(n == 0 and not owned))
+            shown = _answered(answer, None, None)
+            n_messages = int(n == 0 and not owned)
+            yield replace(shown, messages=n_messages, message_id=message.id, call_id=str(answer.call_id or ""))
 
 
 def _answered(answer: CallReturn, name: str | None, written: str | None) -> Called:
@@ -274,9 +289,11 @@ def _of_user(message: Message, *, wrapped: bool) -> Item:
     text = _text(message)
     envelope = envelopes.unpack(text) if wrapped else None
     if envelope is None or envelope.text is None or envelope.kind not in _KINDS:
-        return Said("user", text, 1)
+        return Said("user", text, 1, message.id)
     label = _KINDS[envelope.kind]
-    return Told(label, without_prefix(envelope.text), 1) if label else Said("user", envelope.text, 1)
+    if label:
+        return Told(label, without_prefix(envelope.text), 1, message.id)
+    return Said("user", envelope.text, 1, message.id)
 
 
 _KINDS = {"user_message": "", "heartbeat": "heartbeat", "system_alert": "system alert", "login": "last login"}
@@ -298,7 +315,7 @@ def _with_what_it_says(call: Called) -> list[Item]:
         return [call]
     rest = call.arguments if arguments.keys() - {"message", "request_heartbeat"} else None
     returned = None if call.returned == "None" else call.returned
-    return [Said("agent", text), replace(call, arguments=rest, returned=returned)]
+    return [Said("agent", text, 0, call.message_id), replace(call, arguments=rest, returned=returned)]
 
 
 def _asks_for_heartbeat(arguments: str | None) -> bool:
