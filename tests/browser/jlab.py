@@ -55,7 +55,7 @@ XSS_PAYLOADS = {
 """Text as a model or a tool may return it. Each payload that runs as code adds its name to `window.__pwned`."""
 
 
-def notebook(cells: list[str | dict], **metadata: Any) -> dict:
+def notebook(cells: list[str | dict], *, kernel: str = "python3", **metadata: Any) -> dict:
     """A notebook from code strings (or ready cell dicts)."""
     made = [
         c
@@ -63,7 +63,7 @@ def notebook(cells: list[str | dict], **metadata: Any) -> dict:
         else {"cell_type": "code", "source": c, "metadata": {}, "outputs": [], "execution_count": None, "id": f"c{i}"}
         for i, c in enumerate(cells)
     ]
-    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    spec = {"name": kernel, "display_name": kernel, "language": "python"}
     return {"cells": made, "metadata": {"kernelspec": spec, **metadata}, "nbformat": 4, "nbformat_minor": 5}
 
 
@@ -73,7 +73,11 @@ def find_chromium() -> str | None:
 
 
 class JLab:
-    """A JupyterLab (app="notebook": Notebook 7) and a page on it; `python` may be another environment's interpreter."""
+    """A JupyterLab (app="notebook": Notebook 7) and a page on it.
+
+    `python` may be another environment's interpreter, for the server and its kernels; `kernels` are interpreters for
+    kernels alone, by the name that a notebook asks for.
+    """
 
     def __init__(
         self,
@@ -82,12 +86,14 @@ class JLab:
         settings: dict | None = None,
         env: dict | None = None,
         python: str = sys.executable,
+        kernels: dict[str, str] | None = None,
         app: str = "jupyterlab",
         timeout: float = 60,
         headless: bool = True,
     ):
         self.files, self.settings, self.env = files or {}, {**SETTINGS, **(settings or {})}, env or {}
         self.python = Path(python).absolute()  # not resolved: a venv's python is a link
+        self.kernels = kernels or {}
         self.app, self.timeout, self.headless = app, timeout, headless
         self.console, self.dialogs = [], []  # the page's errors; its alert, confirm and prompt texts
 
@@ -103,6 +109,10 @@ class JLab:
             for plugin, value in self.settings.items():
                 package, _, name = plugin.rpartition(":")
                 self._write(self.tmp / "settings" / package / f"{name}.jupyterlab-settings", value)
+            for name, python in self.kernels.items():
+                argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+                spec = {"argv": argv, "display_name": name, "language": "python"}
+                self._write(self.tmp / "data" / "kernels" / name / "kernel.json", spec)
             self._start_server()
             self._start_browser(chromium)
         except BaseException:
@@ -177,7 +187,10 @@ class JLab:
             str(self.tmp / "profile"), executable_path=chromium, headless=self.headless, args=CHROMIUM_FLAGS
         )
         self._browser.set_default_timeout(self.timeout * 1000)
-        self.page = self._browser.pages[0] if self._browser.pages else self._browser.new_page()
+        self._watch(self._browser.pages[0] if self._browser.pages else self._browser.new_page())
+
+    def _watch(self, page: Any) -> None:
+        self.page = page
         self.page.set_viewport_size({"width": 1280, "height": 900})
         self.page.on("console", lambda m: self.console.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda e: self.console.append(f"pageerror: {e}"))
@@ -215,6 +228,26 @@ class JLab:
         self.page.wait_for_function("""() => { const p = window.jupyterapp?.shell?.currentWidget, s = p?.sessionContext;
             return !!(p?.content?.model && p.content.widgets?.length && s?.isReady
                       && (!s.session || s.session.kernel?.status === 'idle')); }""")
+
+    def new_tab(self) -> None:
+        """Close the browser's tab and open an empty one; the server and its kernels go on."""
+        page = self._browser.new_page()
+        self.page.close()
+        self._watch(page)
+
+    def restart_kernel(self) -> None:
+        """A new kernel for the open notebook, which keeps its outputs."""
+        self.js("await panel.sessionContext.session.kernel.restart(); await panel.sessionContext.ready; return null;")
+
+    def shut_kernels(self) -> None:
+        """End all kernels, so that they do not slow down what comes next."""
+        self.js("await app.serviceManager.sessions.shutdownAll(); return null;")
+
+    def answer_input(self, index: int, text: str) -> None:
+        """Type into the box in which a cell asks by `input()`."""
+        box = self.cell(index).locator("input.jp-Stdin-input")
+        box.fill(text)
+        box.press("Enter")
 
     def _command(self, name: str) -> None:
         self.js(

@@ -1,0 +1,49 @@
+"""A JupyterLab for each module of tests: with this environment's kernel, and with ipykernel 6 under that name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.browser.jlab import JLab, find_chromium, notebook
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNEL_6 = ROOT / ".venv" / "ipykernel6" / "bin" / "python"
+
+Opening = Callable[..., JLab]
+
+
+def cannot(told: str) -> NoReturn:
+    """Skip; fail in continuous integration, where nothing may be missing."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
+    raise AssertionError
+
+
+@pytest.fixture(scope="module", params=["jupyterlab"])
+def lab(request: pytest.FixtureRequest) -> Iterator[JLab]:
+    """A front end; a module may ask for another `app` by parametrising this fixture."""
+    if find_chromium() is None:
+        cannot("no Chromium: install one (`apt-get install chromium`), or set JLAB_CHROMIUM to its path")
+    if not KERNEL_6.exists():
+        cannot("no environment with ipykernel 6: make it by `.ci/ipykernel6`")
+    env = {"PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    with JLab(env=env, app=request.param, kernels={"ipykernel6": str(KERNEL_6)}) as started:
+        yield started
+
+
+@pytest.fixture
+def opened(lab: JLab, request: pytest.FixtureRequest) -> Iterator[Opening]:
+    """Opens a notebook of these cells, named after the test, and ends its kernel afterwards."""
+    name = f"{request.node.originalname}-{len(list(lab.root.glob('*.ipynb')))}.ipynb"
+
+    def open_notebook(*cells: str, kernel: str = "python3") -> JLab:
+        lab.add(name, notebook(list(cells), kernel=kernel))
+        lab.open_notebook(name)
+        return lab
+
+    yield open_notebook
+    lab.shut_kernels()
