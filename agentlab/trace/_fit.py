@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agentlab.trace._items import Section
+from agentlab.trace._sections import Section
 
 
 class Budget:

@@ -5,15 +5,13 @@ Items hold texts as they came; whoever draws them makes them safe and cuts them.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import orjson
 
-from agentlab.errors import StoreError
 from agentlab.messages import envelopes
 from agentlab.messages.message import Message
 from agentlab.messages.parts import (
@@ -30,11 +28,12 @@ from agentlab.messages.parts import (
     UrlImage,
 )
 from agentlab.messages.returns import CallReturn, returns_of
-from agentlab.trace.events import ApprovalDecided, ContinuationDecided, ErrorRaised, RunStarted
+from agentlab.trace._sections import Section, started
+from agentlab.trace.events import ApprovalDecided, ContinuationDecided, ErrorRaised
 from agentlab.trace.words import as_json, seconds
 
 if TYPE_CHECKING:
-    from agentlab.trace.steps import Entry, Step, ToolCallRecord
+    from agentlab.trace.steps import Entry, ToolCallRecord
     from agentlab.trace.trace import Trace
 
 
@@ -109,44 +108,6 @@ class Failed:
 
 
 Item: TypeAlias = Said | Thought | Told | Called | Decided | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One step, or a part of what came before the first."""
-
-    kind: Literal["input", "history", "step"]
-    entries: list[Entry]
-    errors: list[ErrorRaised]
-    step: Step | None = None
-
-
-def started(trace: Trace) -> RunStarted | None:
-    """The first event; None where a trace is empty or has lost its beginning."""
-    try:
-        return trace.started
-    except StoreError:
-        return None
-
-
-def sections(trace: Trace) -> list[Section]:
-    """What came before the first step, the inherited history apart; then one section for each step."""
-    by_step: defaultdict[int, list[Entry]] = defaultdict(list)
-    for entry in trace.entries:
-        by_step[entry.step].append(entry)
-    before = [
-        Section("history" if inherited else "input", list(entries), [])
-        for inherited, entries in groupby(by_step[0], lambda entry: entry.source == "history")
-    ]
-    early = [error for error in trace.errors if not error.step]
-    if early:
-        before.append(Section("input", [], early))
-    return [*before, *(Section("step", by_step[step.number], step.errors, step) for step in trace.steps)]
-
-
-def step_failed(step: Step) -> bool:
-    """True when a tool or the step itself failed."""
-    return bool(step.errors) or any(call.status == "error" for call in step.tool_calls)
 
 
 def items_of(section: Section, trace: Trace) -> Iterator[Item]:

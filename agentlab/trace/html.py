@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from agentlab.trace._fit import Budget, Drawn, fit
 from agentlab.trace._html_items import fold_html, item_html, name_html, short_html
-from agentlab.trace._items import Said, Section, items_of, sections, started, step_failed
+from agentlab.trace._items import Said, items_of
+from agentlab.trace._sections import Section, sections, started, step_failed
 from agentlab.trace.events import RunStarted
 from agentlab.trace.safe import as_html, in_one_line
 from agentlab.trace.words import MISSING, as_json, count, counted, seconds, tokens

@@ -92,7 +92,7 @@ class Instants:
         n = self.timed_tokens(output_tokens, reasoning_tokens)
         if first is None or last is None or n is None or n < 2:
             return None
-        return (last - first) / 1e9 / (n - 1)
+        return (last - first) / (n - 1) / 1e9
 
     def timed_tokens(self, output_tokens: int | None, reasoning_tokens: int | None) -> int | None:
         """The number of tokens between the first and the last that the clock saw."""

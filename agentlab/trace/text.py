@@ -7,20 +7,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from agentlab.trace._fit import Budget, Drawn, fit
-from agentlab.trace._items import (
-    Called,
-    Decided,
-    Failed,
-    Item,
-    Said,
-    Section,
-    Thought,
-    Told,
-    items_of,
-    sections,
-    started,
-    without_prefix,
-)
+from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
+from agentlab.trace._sections import Section, sections, started
 from agentlab.trace.safe import in_one_line, visible
 from agentlab.trace.words import MISSING, count, counted, cut, seconds, tokens
 

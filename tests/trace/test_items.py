@@ -16,7 +16,8 @@ from agentlab.messages.parts import (
     TextPart,
     UrlImage,
 )
-from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, sections
+from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of
+from agentlab.trace._sections import sections
 from agentlab.trace.trace import Trace
 from tests.trace.building import Building
 

@@ -1,0 +1,239 @@
+"""The rows of a trace view: what there is to show, one row a message or event, grouped by step.
+
+A row is made of an item of the trace when a page asks for it; of the others only their kind and tool are told. Texts
+are cut: the whole of one is sent when somebody wants to read it.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from agentlab.errors import InputError
+from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
+from agentlab.trace._sections import Section, sections_from, step_failed
+from agentlab.trace.safe import in_one_line, visible
+from agentlab.trace.steps import Step
+from agentlab.trace.trace import Trace
+from agentlab.trace.words import MISSING, counted, cut, pretty, seconds, tokens
+
+TEXT_CHARS = 4_000
+"""Longer texts are cut, and the rest sent on demand."""
+
+Row: TypeAlias = dict[str, Any]
+Entry: TypeAlias = "Item | Section"
+"""What a row is made of; a section makes the heading of its rows."""
+
+LETTERS: dict[type, str] = {Section: "S", Thought: "r", Told: "t", Called: "c", Decided: "d", Failed: "e"}
+"""The kind of a row in one letter; what somebody said is `u` or `a`, by who it was."""
+
+
+class Rows:
+    """The rows of one trace, from its beginning; `renew` makes the last ones again when more has happened."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._entries: list[Entry] = []
+        self._steps: list[int] = []
+        """The step of each row, never falling."""
+        self.kinds = ""
+        """A letter for each row."""
+        self.renew(0)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def renew(self, step: int) -> int:
+        """Make the rows from this step on again; the number of the first of them."""
+        first = bisect.bisect_left(self._steps, step)
+        del self._entries[first:], self._steps[first:]
+        added: list[Entry] = []
+        for section in sections_from(self._trace, step):
+            before = len(added)
+            added += _entries_of(section, self._trace)
+            self._steps += [section.step.number if section.step else 0] * (len(added) - before)
+        self._entries += added
+        self.kinds = self.kinds[:first] + "".join(map(_letter, added))
+        return first
+
+    def rows(self, first: int, last: int) -> list[Row]:
+        """The rows from one number up to, and without, another."""
+        return [self.row(number) for number in range(max(first, 0), min(last, len(self)))]
+
+    def row(self, number: int) -> Row:
+        """One row, its texts cut."""
+        row = row_of(self._entries[number], TEXT_CHARS)
+        row["step"] = self._steps[number]
+        return row
+
+    def entry(self, number: int) -> Entry:
+        """What a row was made of."""
+        return self._entries[number]
+
+    def step_of(self, number: int) -> int:
+        """The step of a row; 0 before the first."""
+        return self._steps[number]
+
+    def tools(self) -> tuple[list[str], list[tuple[int, int]]]:
+        """The names of all tools, and for each row of a call which it is."""
+        names: dict[str, int] = {}
+        rows = [
+            (number, names.setdefault(in_one_line(entry.tool), len(names)))
+            for number, entry in enumerate(self._entries)
+            if isinstance(entry, Called)
+        ]
+        return list(names), rows
+
+    def whole_text(self, number: int, field: str) -> str:
+        """A text of a row that was cut."""
+        return str(row_of(self._entries[number], None).get(field, ""))
+
+    def search(self, text: str, limit: int) -> tuple[list[int], bool]:
+        """The numbers of the rows in which a text stands, whatever its case; whether there are more than the limit."""
+        wanted, found = text.casefold(), list[int]()
+        for number, entry in enumerate(self._entries):
+            if any(wanted in part.casefold() for part in _texts_of(entry)):
+                if len(found) == limit:
+                    return found, True
+                found.append(number)
+        return found, False
+
+    def of_frame_row(self, row: Mapping[str, Any]) -> int:
+        """The number of the row that shows what a row of a frame is about: a message, a call or a step.
+
+        Args:
+            row: A row of `messages_df`, `tool_calls_df`, `approvals_df`, `steps_df` or `chunks_df`.
+
+        Raises:
+            InputError: It is of another run, or names nothing that is here.
+        """
+        run_id = row.get("run_id", self._trace.run_id)
+        if run_id != self._trace.run_id:
+            raise InputError(f"this row is of run {run_id!r}; the trace is of `{self._trace.run_id}`")
+        for key, attribute in (("message_id", "message_id"), ("call_id", "call_id")):
+            wanted = row.get(key)
+            if isinstance(wanted, str) and wanted:
+                for number, entry in enumerate(self._entries):
+                    if getattr(entry, attribute, "") == wanted:
+                        return number
+        return self.of_step(row.get("step"))
+
+    def of_step(self, step: object) -> int:
+        """The first row of a step.
+
+        Raises:
+            InputError: There is no such step.
+        """
+        try:
+            number = int(step)  # type: ignore[call-overload]  # whatever a frame holds
+        except (TypeError, ValueError):
+            raise InputError(f"{step!r} is no step: give a row of a frame of this run") from None
+        first = bisect.bisect_left(self._steps, number)
+        if first == len(self) or self._steps[first] != number:
+            raise InputError(f"there is no step {number} in run `{self._trace.run_id}`")
+        return first
+
+
+def row_of(entry: Entry, limit_chars: int | None) -> Row:
+    """What a page draws of an entry."""
+    match entry:
+        case Section():
+            return _heading(entry)
+        case Said():
+            row: Row = {"k": "u" if entry.who == "user" else "a", "label": entry.who}
+            return row | _cut("text", entry.text, limit_chars)
+        case Thought():
+            return {"k": "r", "label": entry.label} | _cut("text", entry.text, limit_chars)
+        case Told():
+            return {"k": "t", "label": entry.label} | _cut("text", entry.text, limit_chars)
+        case Called():
+            return _call(entry, limit_chars)
+        case Decided():
+            return _decision(entry, limit_chars)
+        case Failed():
+            row = {"k": "e", "label": in_one_line(entry.error.code), "error": in_one_line(entry.error.error_type)}
+            return row | _cut("text", entry.error.message, limit_chars)
+
+
+def _call(call: Called, limit_chars: int | None) -> Row:
+    row: Row = {"k": "c", "id": f"call {call.call_id}", "title": in_one_line(call.tool), "status": call.status}
+    if call.arguments is not None:
+        row |= _cut("args", pretty(call.arguments), limit_chars)
+    if call.returned is not None:
+        row |= _cut("ret", pretty(call.returned), limit_chars)
+    if call.error_type:
+        row["error"] = in_one_line(call.error_type)
+    if call.duration_s is not None:
+        row["facts"] = [["took", seconds(call.duration_s)]]
+    if call.approval:
+        row["approval"] = visible(call.approval)
+    if not call.ran and call.returned is not None:
+        row["note"] = "never ran"
+    if call.heartbeat:
+        row["heartbeat"] = True
+    return row
+
+
+def _decision(item: Decided, limit_chars: int | None) -> Row:
+    decision = item.decision
+    label = "goes on" if decision.go_on else f"stops: {decision.stop_reason or MISSING}"
+    row: Row = {"k": "d", "label": label, "note": in_one_line(decision.policy)}
+    if decision.wait_s:
+        row["facts"] = [["waits", seconds(decision.wait_s)]]
+    return row | (_cut("text", without_prefix(decision.reason), limit_chars) if decision.reason else {})
+
+
+def _heading(section: Section) -> Row:
+    step = section.step
+    if step is None:
+        return {"k": "S", "title": "History", "facts": [["", counted(len(section.entries), "message")]]}
+    row: Row = {"k": "S", "title": f"Step {step.number}", "facts": _step_facts(step)}
+    if step_failed(step):
+        row["status"] = "error"
+    return row
+
+
+def _step_facts(step: Step) -> list[list[str]]:
+    facts = [
+        ["tokens", tokens(step.usage).removesuffix(" tokens"), "input → output"],
+        ["TTFT", seconds(step.ttft_s), "request to first token"],
+        ["took", seconds(step.duration_s), "the whole step"],
+    ]
+    if step.side_calls:
+        facts.insert(0, ["", counted(len(step.side_calls), "side call"), "a model judged or summed up"])
+    return facts
+
+
+def _entries_of(section: Section, trace: Trace) -> Iterator[Entry]:
+    if section.kind != "input":
+        yield section
+    yield from items_of(section, trace)
+
+
+def _letter(entry: Entry) -> str:
+    if isinstance(entry, Said):
+        return "u" if entry.who == "user" else "a"
+    return LETTERS[type(entry)]
+
+
+def _cut(field: str, text: str, limit_chars: int | None) -> Row:
+    head, left = cut(text, limit_chars)
+    shown: Row = {field: visible(head)}
+    if left:
+        shown[f"{field}_more"] = left
+    return shown
+
+
+def _texts_of(entry: Entry) -> tuple[str, ...]:
+    match entry:
+        case Section():
+            return ()
+        case Called():
+            return entry.tool, entry.arguments or "", entry.returned or "", entry.approval or ""
+        case Decided():
+            return (entry.decision.reason or "",)
+        case Failed():
+            return entry.error.error_type, entry.error.code, entry.error.message
+        case _:
+            return (entry.text,)
