@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from agentlab.errors import InputError
 
@@ -30,6 +31,20 @@ class Pairs:
     def differences(self) -> Floats:
         """What b has more than a."""
         return self.b - self.a
+
+    @property
+    def variances(self) -> tuple[float | None, float | None]:
+        """Of the differences, between clusters and within them: the moments of a one-way layout. None: one cluster."""
+        groups = pd.Series(self.differences).groupby(self.clusters)
+        sizes, means = groups.size().to_numpy(dtype=float), groups.mean().to_numpy(dtype=float)
+        n, n_pairs = len(sizes), sizes.sum()
+        if n < 2:
+            return None, None
+        within_sum = float(((self.differences - groups.transform("mean").to_numpy()) ** 2).sum())
+        within = within_sum / (n_pairs - n) if n_pairs > n else 0.0
+        between_mean_square = float((sizes * (means - np.average(means, weights=sizes)) ** 2).sum()) / (n - 1)
+        typical_size = (n_pairs - (sizes**2).sum() / n_pairs) / (n - 1)
+        return max(0.0, (between_mean_square - within) / typical_size), float(within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +91,20 @@ def paired_differences(a: pd.DataFrame, b: pd.DataFrame, metric: str, *, pair_by
     """The pairs of two arms. A row without a partner, or with several, is refused: something else was compared then.
 
     Raises:
-        InputError: A column is missing, or rows do not pair one to one.
+        InputError: A column is missing or holds no numbers, or rows do not pair one to one.
     """
     keys = list(pair_by)
+    if not keys or metric in keys:
+        raise InputError(f"pair_by is {keys!r:.200}; it takes the columns that name a trial, and not the metric")
     for name, frame in (("a", a), ("b", b)):
-        _need(name, frame, {*keys, cluster, metric})
+        _need(name, frame, {*keys, cluster}, metric)
         twice = frame[frame.duplicated(keys)]
         if len(twice):
             raise InputError(
                 f"`{name}` has several rows for {_named(twice, keys)}; pair by more columns, or average them"
             )
     extra = [] if cluster in keys else [cluster]
-    both = a[[*keys, *extra, metric]].merge(
-        b[[*keys, metric]], on=keys, how="outer", suffixes=("_a", "_b"), indicator=True
-    )
+    both = _merged(a[[*keys, *extra, metric]], b[[*keys, metric]], keys)
     alone = both[both["_merge"] != "both"]
     if len(alone):
         raise InputError(
@@ -115,7 +130,7 @@ def unpaired_samples(a: pd.DataFrame, b: pd.DataFrame, metric: str, cluster: str
     """The means of each arm's clusters."""
     means, n_values, n_dropped = [], 0, 0
     for name, frame in (("a", a), ("b", b)):
-        _need(name, frame, {cluster, metric})
+        _need(name, frame, {cluster}, metric)
         known = frame[frame[metric].notna()]
         if known[cluster].nunique() < 2:
             raise InputError(f"`{name}` has fewer than two clusters with `{metric}`: nothing can be said of its spread")
@@ -125,10 +140,31 @@ def unpaired_samples(a: pd.DataFrame, b: pd.DataFrame, metric: str, cluster: str
     return Samples(means[0], means[1], n_values, n_dropped)
 
 
-def _need(name: str, frame: pd.DataFrame, columns: set[str]) -> None:
-    missing = columns - set(frame.columns)
+def _need(name: str, frame: pd.DataFrame, labels: set[str], metric: str) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"`{name}` is {frame!r:.80}; it takes a frame with one row a trial")
+    missing = {*labels, metric} - set(frame.columns)
     if missing:
         raise InputError(f"`{name}` has no column {min(missing)!r}; it has: {', '.join(map(str, frame.columns))}")
+    twice = {*labels, metric} & set(frame.columns[frame.columns.duplicated()])
+    if twice:
+        raise InputError(f"`{name}` has several columns {min(twice)!r}; rename all but one")
+    unnamed = frame[frame[sorted(labels)].isna().any(axis=1)]
+    if len(unnamed):
+        raise InputError(f"`{name}` has {len(unnamed)} rows that lack one of {', '.join(sorted(labels))}")
+    values = frame[metric]
+    if not (is_numeric_dtype(values) or is_bool_dtype(values) or values.isna().all()):
+        raise InputError(f"`{metric}` of `{name}` holds {values.dtype}; numbers or yes and no can be compared")
+    if np.isinf(values.to_numpy(dtype=float, na_value=np.nan)).any():
+        raise InputError(f"`{metric}` of `{name}` has infinite values; set what was not measured to NA")
+
+
+def _merged(a: pd.DataFrame, b: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    try:
+        return a.merge(b, on=keys, how="outer", suffixes=("_a", "_b"), indicator=True)
+    except ValueError as exc:
+        kinds = ", ".join(f"{key} is {a[key].dtype} and {b[key].dtype}" for key in keys)
+        raise InputError(f"rows of `a` and `b` cannot be told to be the same: {kinds}; make them alike") from exc
 
 
 def _named(rows: pd.DataFrame, keys: list[str]) -> str:

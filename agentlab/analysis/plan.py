@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite, log2
 
 import numpy as np
 import pandas as pd
 
-from agentlab.analysis.paired import paired_differences
+from agentlab.analysis.comparison import Comparison
 from agentlab.errors import InputError
 
 _MOST_TASKS = 100_000
 
 
 def plan(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    metric: str,
-    *,
+    pilot: Comparison,
     effect: float,
     power: float = 0.8,
-    confidence: float = 0.95,
+    *,
     trials: Sequence[int] = (1, 2, 3, 5, 10),
-    task: str = "task",
-    trial: str = "trial",
-    cost: str | None = None,
+    cost_per_run: float | None = None,
 ) -> pd.DataFrame:
     """The number of tasks that shows the effect with this power, for several numbers of trials a task.
 
@@ -32,54 +28,49 @@ def plan(
     trials help against the second only.
 
     Args:
-        a: The pilot's one arm, a row a trial.
-        b: Its other arm.
-        metric: What is compared.
+        pilot: What `compare` found in a pilot of a few tasks, with pairs; its clusters are the tasks.
         effect: The mean difference that must not be missed, in the metric's unit.
-        power: The chance to show it.
-        confidence: One minus the level of the test.
+        power: The chance to show it, at the pilot's confidence.
         trials: Trials a task to look at.
-        task: Column of the tasks.
-        trial: Column of the trials.
-        cost: Column with what a trial cost, in any unit; the whole study's cost is then told in it.
+        cost_per_run: What a run cost in the pilot, in any unit; the whole study's cost is then told in it.
 
     Returns:
         Columns `trials_per_task`, `tasks`, `runs` (both arms) and `cost`; one row a number of trials.
 
     Raises:
-        InputError: The pilot has fewer than two tasks, or the effect is 0.
+        InputError: The pilot is unpaired or has fewer than two tasks, or the effect is 0.
     """
-    if effect == 0:
-        raise InputError("an effect of 0 needs no study; give the smallest difference that would matter")
-    pairs = paired_differences(a, b, metric, pair_by=(task, trial), cluster=task)
-    between, within = _variances(pd.Series(pairs.differences), pd.Series(pairs.clusters))
-    unit_cost = None if cost is None else float(pd.concat([a[cost], b[cost]]).mean())
+    _check(pilot, effect, power, trials)
+    between, within = pilot.variance_between, pilot.variance_within
+    if between is None or within is None:
+        raise InputError(
+            f"the pilot has {pilot.n_clusters} task; two at least say how much tasks differ"
+            if pilot.paired
+            else "the pilot is unpaired; a plan needs pairs, as the study will have them"
+        )
     rows = []
     for n_trials in trials:
-        n_tasks = _tasks_needed(between + within / n_trials, effect, power, confidence)
+        n_tasks = _tasks_needed(between + within / n_trials, effect, power, pilot.confidence)
         n_runs = 2 * n_tasks * n_trials
-        rows.append((n_trials, n_tasks, n_runs, None if unit_cost is None else n_runs * unit_cost))
+        rows.append((n_trials, n_tasks, n_runs, None if cost_per_run is None else n_runs * cost_per_run))
     return pd.DataFrame(rows, columns=["trials_per_task", "tasks", "runs", "cost"]).astype(
         {"trials_per_task": "int64", "tasks": "int64", "runs": "int64", "cost": "Float64"}
     )
 
 
-def _variances(differences: pd.Series[float], tasks: pd.Series[str]) -> tuple[float, float]:
-    """Between tasks, and between the trials of a task: the moments of a one-way layout."""
-    groups = differences.groupby(tasks.to_numpy())
-    sizes, means = groups.size().to_numpy(dtype=float), groups.mean().to_numpy(dtype=float)
-    n_tasks, n_pairs = len(sizes), sizes.sum()
-    if n_tasks < 2:
-        raise InputError(f"the pilot has {n_tasks} task; two at least say how much tasks differ")
-    within_sum = float(((differences - groups.transform("mean")) ** 2).sum())
-    within = within_sum / (n_pairs - n_tasks) if n_pairs > n_tasks else 0.0
-    between_mean_square = float((sizes * (means - np.average(means, weights=sizes)) ** 2).sum()) / (n_tasks - 1)
-    typical_size = (n_pairs - (sizes**2).sum() / n_pairs) / (n_tasks - 1)
-    return max(0.0, (between_mean_square - within) / typical_size), within
+def _check(pilot: Comparison, effect: float, power: float, trials: Sequence[int]) -> None:
+    if not isinstance(pilot, Comparison):
+        raise InputError(f"pilot is {pilot!r:.80}; it takes what `compare` found for one metric")
+    if effect == 0 or not isfinite(effect):
+        raise InputError(f"an effect of {effect:g} needs no study; give the smallest difference that would matter")
+    if not 0 < power < 1:
+        raise InputError(f"power is {power!r:.80}; it lies between 0 and 1, such as 0.8")
+    if not trials or min(trials) < 1:
+        raise InputError(f"trials are {trials!r:.80}; it takes numbers from 1")
 
 
 def _tasks_needed(variance: float, effect: float, power: float, confidence: float) -> int:
-    """The least number of tasks at which a paired t test on task means has the power."""
+    """The least number of tasks at which a paired t test on task means has the power, and a verdict is possible."""
     from scipy.stats import nct, t
 
     def has_power(n: int) -> bool:
@@ -87,9 +78,10 @@ def _tasks_needed(variance: float, effect: float, power: float, confidence: floa
         shift = abs(effect) / np.sqrt(variance / n)
         return bool(nct.sf(limit, n - 1, shift) + nct.cdf(-limit, n - 1, shift) >= power)
 
-    if variance == 0:
-        return 2
-    low, high = 1, 2
+    least = int(np.ceil(1 - log2(1 - confidence)))  # fewer can show nothing, whatever they say
+    if variance == 0 or has_power(least):
+        return least
+    low, high = least, 2 * least
     while not has_power(high):
         low, high = high, high * 2
         if high > _MOST_TASKS:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 
-from agentlab.analysis.compare import adjust, bootstrap_interval, compare, sign_flip_p, smallest_effect
+from agentlab.analysis.compare import adjust, adjusted, compare
 from agentlab.analysis.paired import Clusters, clusters_of
 from agentlab.analysis.plan import plan
+from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p, smallest_effect
 from agentlab.errors import InputError
 
 
@@ -140,17 +142,18 @@ def test_several_comparisons_are_adjusted():
 
 
 def test_a_plan_asks_for_fewer_tasks_when_trials_help():
-    a, b = study(0.2, n_tasks=40, noise=1.0, seed=2)
-    wanted = plan(a.assign(usd=0.01), b.assign(usd=0.03), "score", effect=0.4, cost="usd")
+    pilot = compare(*study(0.2, n_tasks=40, noise=1.0, seed=2), "score")
+    wanted = plan(pilot, 0.4, cost_per_run=0.02)
     assert wanted["tasks"].is_monotonic_decreasing
+    assert wanted["tasks"].iloc[0] > wanted["tasks"].iloc[-1]
     assert (wanted["runs"] == 2 * wanted["tasks"] * wanted["trials_per_task"]).all()
     assert wanted["cost"].tolist() == pytest.approx((wanted["runs"] * 0.02).tolist())
-    assert plan(a, b, "score", effect=0.4)["cost"].isna().all()
+    assert plan(pilot, 0.4)["cost"].isna().all()
 
 
 def test_a_planned_study_has_the_power_it_was_planned_for():
-    pilot = study(0.3, n_tasks=200, n_trials=4, seed=8)
-    n_tasks = int(plan(*pilot, "score", effect=0.3, trials=(2,))["tasks"].iloc[0])
+    pilot = compare(*study(0.3, n_tasks=200, n_trials=4, seed=8), "score")
+    n_tasks = int(plan(pilot, 0.3, trials=(2,))["tasks"].iloc[0])
     shown = [
         compare(*study(0.3, n_tasks=n_tasks, n_trials=2, seed=s), "score", n_resamples=400).verdict == "better"
         for s in range(200)
@@ -158,8 +161,149 @@ def test_a_planned_study_has_the_power_it_was_planned_for():
     assert 0.7 <= np.mean(shown) <= 0.9
 
 
-def test_a_plan_without_an_effect_or_a_pilot_is_refused():
-    with pytest.raises(InputError, match="an effect of 0"):
-        plan(*study(0.0), "score", effect=0)
+def test_a_plan_never_asks_for_fewer_tasks_than_can_show_anything():
+    a, b = arm([[1.0, 2.0]] * 3), arm([[2.0, 3.0]] * 3)
+    assert plan(compare(a, b, "score"), 1.0)["tasks"].unique().tolist() == [6]
+    assert plan(compare(a, b, "score", confidence=0.99), 1.0)["tasks"].unique().tolist() == [8]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((0.0,), "an effect of 0 needs no study"),
+        ((float("nan"),), "an effect of nan"),
+        ((0.3, 1.0), "power is 1.0; it lies between 0 and 1"),
+        ((1e-6,), "would need more than 100,000 tasks"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_refused(arguments, text):
+    with pytest.raises(InputError, match=text):
+        plan(compare(*study(0.0), "score"), *arguments)
+
+
+def test_a_plan_needs_a_pilot_with_pairs_of_several_tasks():
     with pytest.raises(InputError, match="the pilot has 1 task"):
-        plan(*study(0.0, n_tasks=1), "score", effect=1)
+        plan(compare(*study(0.0, n_tasks=1), "score"), 1)
+    with pytest.raises(InputError, match="the pilot is unpaired"):
+        plan(compare(*study(0.0), "score", unpaired=True), 1)
+    with pytest.raises(InputError, match="it takes what `compare` found"):
+        plan("pilot", 1)
+    with pytest.raises(InputError, match="it takes numbers from 1"):
+        plan(compare(*study(0.0), "score"), 1, trials=(0,))
+
+
+def test_several_metrics_are_compared_at_once_and_their_p_values_adjusted():
+    a, b = study(1.0, n_tasks=20)
+    noise = np.random.default_rng(5).normal(size=len(a))
+    a, b = a.assign(cost=1.0 + noise), b.assign(cost=1.0 + noise[::-1])
+    found = compare(a, b, ["score", "cost"], better={"cost": "lower"})
+    alone = [compare(a, b, "score"), compare(a, b, "cost", better="lower")]
+    assert [each.metric for each in found] == ["score", "cost"]
+    assert [each.p_value for each in found] == [each.p_value for each in alone]
+    assert [each.p_adjusted for each in found] == adjust([each.p_value for each in alone])
+    assert [each.verdict for each in found] == ["better", "no difference shown"]
+    gentle = compare(a, b, ["score", "cost"], adjust_by="benjamini-hochberg")
+    assert [each.adjusted_by for each in gentle] == ["benjamini-hochberg"] * 2
+
+
+def test_verdicts_go_by_the_adjusted_p_value():
+    found = compare(*study(0.4, n_tasks=12, seed=2), "score")
+    assert (found.verdict, found.p_value < 0.05) == ("better", True)
+    among_many = adjusted([found, *[compare(*study(0.0, seed=s), "score") for s in range(20, 40)]])
+    assert among_many[0].p > 0.05
+    assert among_many[0].verdict == "no difference shown"
+    assert adjusted([found])[0] == found
+
+
+def test_unpaired_arms_have_an_effect_size_and_a_smallest_effect():
+    a, b = study(0.6, n_tasks=12, n_trials=1, seed=3)
+    found = compare(a, b, "score", unpaired=True)
+    x, y = a["score"], b["score"]
+    assert found.effect_size == pytest.approx((y.mean() - x.mean()) / np.sqrt((x.var() + y.var()) / 2))
+    interval = ttest_ind(y, x, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.smallest_effect > (found.high - found.low) / 2
+    same = arm([[1.0]] * 4)
+    flat = compare(same, same.assign(score=2.0), "score", unpaired=True)
+    assert (flat.low, flat.high, flat.effect_size) == (1.0, 1.0, None)
+
+
+def test_too_few_unpaired_clusters_show_nothing_either():
+    a, b = arm([[1.0], [1.1], [0.9]]), arm([[9.0], [9.1], [8.9]])
+    assert compare(a, b, "score", unpaired=True).verdict == "too few pairs"
+    assert (
+        compare(arm([[1.0], [1.1], [0.9], [1.2]]), arm([[9.0], [9.1], [8.9], [9.2]]), "score", unpaired=True).verdict
+        == "better"
+    )
+
+
+def test_variances_of_the_differences_are_parted():
+    pairs = compare(*study(0.0, n_tasks=4000, n_trials=3, seed=1), "score")
+    assert pairs.variance_between == pytest.approx(0.4**2, rel=0.1)
+    assert pairs.variance_within == pytest.approx(2 * 0.5**2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more", "text"),
+    [
+        (lambda a, b: (a, b.assign(score="good")), {}, "`score` of `b` holds (object|str.*); numbers or yes and no"),
+        (lambda a, b: (a, b.assign(score=np.inf)), {}, "`score` of `b` has infinite values"),
+        (lambda a, b: (a.assign(task=None), b), {}, "`a` has 90 rows that lack one of task, trial"),
+        (
+            lambda a, b: (a, b.assign(trial=b["trial"].astype(str))),
+            {},
+            "trial is int64 and (object|str);",
+        ),
+        (lambda a, b: (a, [1, 2]), {}, r"`b` is \[1, 2\]; it takes a frame"),
+        (lambda a, b: (pd.concat([a, a["score"]], axis=1), b), {}, "`a` has several columns 'score'"),
+        (lambda a, b: (a, b), {"confidence": 95}, "confidence is 95; it lies between 0 and 1"),
+        (lambda a, b: (a, b), {"better": "more"}, "better is 'more'; it takes 'higher' or 'lower'"),
+        (lambda a, b: (a, b), {"n_resamples": 0}, "n_resamples is 0"),
+        (lambda a, b: (a, b), {"pair_by": "score"}, "and not the metric"),
+        (lambda a, b: (a.iloc[:0], b.iloc[:0]), {}, "no pair has `score` in both arms"),
+    ],
+    ids=["text", "infinite", "no-task", "other-type", "no-frame", "twice", "percent", "word", "none", "key", "empty"],
+)
+def test_what_cannot_be_compared_is_refused_by_name(spoil, more, text):
+    with pytest.raises(InputError, match=text):
+        compare(*spoil(*study(0.0)), "score", **more)
+
+
+def test_one_column_may_name_the_pairs():
+    a, b = study(1.0, n_trials=1)
+    assert compare(a, b, "score", pair_by="task").n_pairs == 30
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "bool[pyarrow]", "Int64", "double[pyarrow]"])
+def test_columns_of_frames_can_be_compared(dtype):
+    a, b = arm([[1], [0], [1]]), arm([[1], [1], [0]])
+    found = compare(a.astype({"score": dtype}), b.astype({"score": dtype}), "score")
+    assert found.difference == pytest.approx(0.0)
+    assert found.p_mcnemar == pytest.approx(1.0)
+
+
+def test_a_comparison_tells_what_it_found_as_text_and_as_a_table():
+    a, b = study(1.0)
+    found = compare(a.rename(columns={"score": "<b>score"}), b.rename(columns={"score": "<b>score"}), "<b>score")
+    html = found._repr_html_()
+    assert "<b>score" in repr(found)
+    assert "<b>" not in html
+    assert "&lt;b&gt;score" in html
+    assert "<td>better</td>" in html
+    assert f"{found.low:.4g} to {found.high:.4g}" in html
+    both = adjusted([found, found])
+    assert repr(both).count("(holm)") == both._repr_html_().count("(holm)") == 2
+    assert both.frame()["verdict"].tolist() == ["better", "better"]
+    assert "p_adjusted" in both.frame().columns
+    assert (repr(adjusted([])), len(adjusted([]).frame())) == ("no comparison", 0)
+
+
+def test_p_values_are_between_0_and_1():
+    with pytest.raises(InputError, match="p values lie between 0 and 1"):
+        adjust([0.2, float("nan")])
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("agentlab.analysis.resampling.find_spec", lambda name: None if name == "statsmodels" else name)
+    with pytest.raises(InputError, match=r'pip install "agentlab-jupyter\[stats\]"'):
+        compare(*study(0.0), "score")

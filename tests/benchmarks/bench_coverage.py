@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from agentlab.analysis.compare import bootstrap_interval, sign_flip_p
 from agentlab.analysis.paired import Clusters, clusters_of
+from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p
 from tests.benchmarks.figures import Figure
 
 STUDIES, TASKS, TRIALS, RESAMPLES = 4000, 30, 3, 1000

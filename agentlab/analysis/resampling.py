@@ -1,0 +1,139 @@
+"""The mathematics of comparisons: whole clusters are resampled, flipped and permuted, as their trials hang together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import comb
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from agentlab.analysis.paired import Clusters, Samples
+from agentlab.errors import InputError
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+POWER = 0.8
+"""Of the smallest effect that a sample could have shown: in so many of a hundred studies."""
+
+_INSTALL = 'pip install "agentlab-jupyter[stats]"'
+
+_EXACT_UP_TO = 14
+"""Clusters up to which all sign flips are gone through: 16,384 of them."""
+
+
+def need_stats() -> None:
+    """Say what to install where SciPy or statsmodels is missing.
+
+    Raises:
+        InputError: One of them is.
+    """
+    if find_spec("scipy") is None or find_spec("statsmodels") is None:
+        raise InputError(f"comparisons need SciPy and statsmodels: `{_INSTALL}` brings them")
+
+
+def bootstrap_interval(
+    clusters: Clusters, confidence: float, n_resamples: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Studentised bootstrap over whole clusters: each resample is measured by its own standard error.
+
+    Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), section 5.2.
+    """
+    if len(clusters) < 2 or clusters.standard_error == 0:
+        return (clusters.mean, clusters.mean) if len(clusters) > 1 else (-np.inf, np.inf)
+    picked = rng.integers(0, len(clusters), size=(n_resamples, len(clusters)))
+    sums, sizes = clusters.sums[picked], clusters.sizes[picked]
+    means = sums.sum(axis=1) / sizes.sum(axis=1)
+    errors = _standard_errors(sums, sizes, means)
+    usable = errors > 0
+    t = (means[usable] - clusters.mean) / errors[usable]
+    t_low, t_high = map(float, np.quantile(t, [(1 - confidence) / 2, (1 + confidence) / 2]))
+    return clusters.mean - t_high * clusters.standard_error, clusters.mean - t_low * clusters.standard_error
+
+
+def sign_flip_p(clusters: Clusters, n_resamples: int, rng: np.random.Generator) -> float:
+    """How often clusters whose differences could as well have the other sign differ as much as these, two-sided."""
+    observed = abs(clusters.sums.sum())
+    if len(clusters) <= _EXACT_UP_TO:
+        codes = np.arange(2 ** len(clusters))[:, None] >> np.arange(len(clusters)) & 1
+        totals = np.abs((2.0 * codes - 1) @ clusters.sums)
+        return float(np.mean(totals >= observed * (1 - 1e-12)))
+    signs = rng.choice([-1.0, 1.0], size=(n_resamples, len(clusters)))
+    extreme = int(np.sum(np.abs(signs @ clusters.sums) >= observed * (1 - 1e-12)))
+    return (extreme + 1) / (n_resamples + 1)
+
+
+def least_sign_flip_p(n_clusters: int) -> float:
+    """The smallest p value that so many clusters can give."""
+    return float(2.0 ** (1 - n_clusters))
+
+
+def smallest_effect(clusters: Clusters, confidence: float, power: float = POWER) -> float | None:
+    """The difference that is shown with this power by a sample that varies as this one does; None for one cluster."""
+    if len(clusters) < 2:
+        return None
+    return _shown_by(clusters.standard_error, len(clusters) - 1, confidence, power)
+
+
+def mcnemar_p(a: Floats, b: Floats) -> float:
+    """Exact McNemar test of pairs of yes and no."""
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    table = [[np.sum((a == x) & (b == y)) for y in (1, 0)] for x in (1, 0)]
+    return float(mcnemar(table, exact=True).pvalue)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """What two independent samples of clusters say of their means."""
+
+    low: float
+    high: float
+    p_value: float
+    least_p_value: float
+    effect_size: float | None
+    smallest_effect: float
+
+
+def unpaired(sample: Samples, confidence: float, n_resamples: int, rng: np.random.Generator) -> Unpaired:
+    """Welch's interval, and a permutation of the arms; the effect size is Cohen's d."""
+    from scipy.stats import permutation_test, t
+
+    n_a, n_b = len(sample.a), len(sample.b)
+    var_a, var_b = float(sample.a.var(ddof=1)), float(sample.b.var(ddof=1))
+    error = float(np.sqrt(var_a / n_a + var_b / n_b))
+    freedom = error**4 / ((var_a / n_a) ** 2 / (n_a - 1) + (var_b / n_b) ** 2 / (n_b - 1)) if error else 1.0
+    difference = float(sample.b.mean() - sample.a.mean())
+    half = float(t.ppf((1 + confidence) / 2, freedom)) * error
+    permuted = permutation_test(
+        (sample.b, sample.a), _gap, vectorized=True, n_resamples=n_resamples, alternative="two-sided", rng=rng
+    )
+    spread = float(np.sqrt((var_a + var_b) / 2))
+    return Unpaired(
+        difference - half,
+        difference + half,
+        float(permuted.pvalue),
+        2 / comb(n_a + n_b, n_a),
+        difference / spread if spread else None,
+        _shown_by(error, freedom, confidence, POWER),
+    )
+
+
+def _shown_by(standard_error: float, freedom: float, confidence: float, power: float) -> float:
+    from scipy.stats import t
+
+    return float((t.ppf((1 + confidence) / 2, freedom) + t.ppf(power, freedom)) * standard_error)
+
+
+def _gap(x: Floats, y: Floats, axis: int) -> Floats:
+    difference: Floats = np.mean(x, axis=axis) - np.mean(y, axis=axis)
+    return difference
+
+
+def _standard_errors(sums: Floats, sizes: Floats, means: Floats) -> Floats:
+    n = sums.shape[1]
+    residuals = sums - means[:, None] * sizes
+    errors: Floats = np.sqrt(n / (n - 1) * (residuals**2).sum(axis=1)) / sizes.sum(axis=1)
+    return errors
