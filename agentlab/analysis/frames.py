@@ -16,15 +16,12 @@ import pyarrow.compute as pc
 
 from agentlab.analysis.calls import ModelCalls
 from agentlab.analysis.columns import documented, to_pandas
-from agentlab.analysis.grouping import Groups, floats, rows_where, take, under_runs, under_steps
+from agentlab.analysis.grouping import floats, rows_where, take, under_runs, under_steps
 from agentlab.analysis.latency import NS_PER_S, Floats
 from agentlab.analysis.run_times import model_spans, run_times, tool_spans
 from agentlab.analysis.sources import Source, tables_of
+from agentlab.analysis.usage_sums import usage_sums
 from agentlab.trace.chunks import PAYLOAD, ChunkKind
-from agentlab.trace.usage import COUNTS
-
-_STRENGTH = ("missing", "estimated", "tokenizer", "provider")
-"""Who counted tokens, the weakest first."""
 
 
 @documented("runs")
@@ -52,7 +49,7 @@ def runs_df(source: Source, *, runs: Sequence[str] | None = None) -> pd.DataFram
             "n_model_calls": by_call.count(),
             "n_tool_calls": by_tool.count(),
             "n_tool_errors": by_tool.count(rows_where(tools["status"], "error")),
-            **_usage(calls, by_call),
+            **usage_sums(calls.table, by_call),
             "n_side_calls": aside.count(),
             "side_input_tokens": aside.sum(calls.column("input_tokens"), of_nothing=0),
             "side_output_tokens": aside.sum(calls.column("output_tokens"), of_nothing=0),
@@ -90,7 +87,7 @@ def steps_df(source: Source, *, runs: Sequence[str] | None = None) -> pd.DataFra
             "retries": by_call.sum(calls.column("retries"), of_nothing=np.nan),
             "n_tool_calls": by_tool.count(),
             "n_tool_errors": by_tool.count(rows_where(tools["status"], "error")),
-            **_usage(calls, by_call),
+            **usage_sums(calls.table, by_call),
         },
     )
 
@@ -184,16 +181,6 @@ def _seconds(column: Any) -> Floats:
 
 def _between(start: str, end: str, table: pa.Table) -> Floats:
     return floats(pc.subtract(table[end], table[start])) / NS_PER_S
-
-
-def _usage(calls: ModelCalls, groups: Groups) -> dict[str, Any]:
-    """Tokens of each group; a count that one call lacks is not known of the group."""
-    sources = pc.index_in(calls.table["usage_source"], value_set=pa.array(_STRENGTH)).fill_null(0).to_numpy()
-    weakest = np.full(groups.n_groups, len(_STRENGTH))
-    np.minimum.at(weakest, groups.of_row[groups.of_row >= 0], sources[groups.of_row >= 0])
-    weakest[weakest == len(_STRENGTH)] = 0  # no call, nothing counted
-    counts = {name: groups.sum(calls.column(name), of_nothing=np.nan) for name in COUNTS}
-    return {**counts, "usage_source": pa.array(_STRENGTH).take(pa.array(weakest))}
 
 
 def _stop_reasons(steps: pa.Table, runs: pa.Table) -> pa.Array:

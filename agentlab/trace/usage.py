@@ -9,6 +9,9 @@ from agentlab.messages.parts import Value
 
 UsageSource: TypeAlias = Literal["provider", "tokenizer", "estimated", "missing"]
 
+WEAKEST_FIRST: tuple[UsageSource, ...] = ("missing", "estimated", "tokenizer", "provider")
+"""Who counted tokens: of a sum, the weakest of its parts."""
+
 COUNTS = (
     "input_tokens",
     "cached_tokens",
@@ -46,9 +49,8 @@ def sum_usage(usages: Iterable[Usage]) -> Usage:
     parts = list(usages)
     if not parts:
         return NO_USAGE
-    strength: tuple[UsageSource, ...] = ("missing", "estimated", "tokenizer", "provider")
     totals: dict[str, int | None] = {}
     for name in COUNTS:
         values = [getattr(u, name) for u in parts]
         totals[name] = None if None in values else sum(values)
-    return Usage(**totals, source=min((u.source for u in parts), key=strength.index))
+    return Usage(**totals, source=min((u.source for u in parts), key=WEAKEST_FIRST.index))
