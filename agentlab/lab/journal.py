@@ -100,7 +100,7 @@ def keep_packs(db: sqlite3.Connection, run_key: int, n_events: int, batches: Map
         "INSERT INTO packs (name, run_key, layout, n_events, data) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (name, run_key) DO UPDATE "
         "SET layout = excluded.layout, n_events = excluded.n_events, data = excluded.data",
-        [(name, run_key, pack.LAYOUT, n_events, pack.to_bytes(batch)) for name, batch in batches.items()],
+        [(name, run_key, pack.LAYOUT, n_events, data) for name, data in pack.to_parts(batches).items()],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from agentlab.lab.store import Store
 from agentlab.trace.events import Event
 from agentlab.trace.redact import Redactor
 from agentlab.trace.safe import as_html
-from agentlab.trace.trace import Trace
+from agentlab.trace.trace import RunStatus, Trace
 from agentlab.trace.views import Frames
 
 if TYPE_CHECKING:
@@ -176,19 +176,38 @@ class Lab(Frames):
         """Make again, from the events, all that frames are read from; the number of runs."""
         return self._reader.rebuild()
 
-    def columns(self, table: str, run_ids: Sequence[str] | None = None) -> pa.Table:
+    def columns(
+        self, table: str, run_ids: Sequence[str] | None = None, *, texts: Collection[str] | None = None
+    ) -> pa.Table:
         """What frames are made of, straight from the file; oldest run first. `messages_df` and others read better.
 
         Args:
             table: `runs`, `steps`, `model_calls`, `tool_calls`, `approvals`, `messages`, `requested_calls`,
                 `compactions` or `tool_specs`.
             run_ids: Only these runs.
+            texts: Of the long texts in it (`pack.APART`) only these; the others are not read.
         """
-        return self._reader.table(table, run_ids)
+        return self._reader.table(table, run_ids, texts)
 
     def chunk_logs(self, run_ids: Sequence[str] | None = None) -> list[LogRow]:
         """The packed chunk logs of all model calls; oldest run first."""
         return self._reader.chunk_logs(run_ids)
+
+    def event_texts(self, run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The journal as it is written: for each run JSON arrays of its events, in order; oldest run first."""
+        return self._reader.event_texts(run_ids)
+
+    def statuses(self, run_ids: Sequence[str] | None = None) -> dict[str, RunStatus]:
+        """How each run stands, by id; oldest first."""
+        return self._reader.statuses(run_ids)
+
+    def families(self) -> list[tuple[str, str | None]]:
+        """Each run and the run whose conversation it took up, if it did; oldest first."""
+        return self._reader.families()
+
+    def groups(self, run_ids: Sequence[str], parts: Collection[str], *, logs: bool = False) -> Iterator[list[str]]:
+        """The runs in groups that fit into the memory: `parts` of `pack.part_names` and chunk logs will be read."""
+        return self._reader.groups(run_ids, parts, logs=logs)
 
     def close(self) -> None:
         """Write what the journals of this process still hold, and let go of the file."""

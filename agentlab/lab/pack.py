@@ -1,12 +1,13 @@
 """Rows as Arrow record batches, packed to bytes and back: what frames are read from, a run at a time.
 
-The columns are those of `rows`. Packs are made from the journal, so a later layout only has to count
-`LAYOUT` up: older packs are then made again.
+The columns are those of `rows`. Those of long texts stand apart, each in a pack of its own, so that who does not ask
+for them does not read them. Packs are made from the journal, so a later layout only has to count `LAYOUT` up: older
+packs are then made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from types import NoneType
@@ -28,7 +29,7 @@ from agentlab.lab.rows import (
     ToolSpecRow,
 )
 
-LAYOUT = 2
+LAYOUT = 3
 
 _ROWS: dict[str, type] = {
     "runs": RunRow,
@@ -61,28 +62,64 @@ def _schema(row: type) -> pa.Schema:
 SCHEMAS: dict[str, pa.Schema] = {name: _schema(row) for name, row in _ROWS.items()}
 """The columns of each table."""
 
+APART = {"messages": ("text", "reasoning"), "tool_calls": ("requested_arguments", "arguments", "text")}
+"""Long texts."""
+
+
+def schema_of(name: str, texts: Collection[str] | None = None) -> pa.Schema:
+    """The columns of a table; of the long texts only these."""
+    left_out = set() if texts is None else set(APART.get(name, ())) - set(texts)
+    return pa.schema([field for field in SCHEMAS[name] if field.name not in left_out])
+
+
+def part_names(name: str, texts: Collection[str] | None = None) -> list[str]:
+    """The packs of a table; of the long texts only these."""
+    return [name, *(f"{name}.{text}" for text in APART.get(name, ()) if texts is None or text in texts)]
+
+
+_PART_SCHEMAS = {
+    **{name: schema_of(name, ()) for name in SCHEMAS},
+    **{f"{name}.{text}": pa.schema([(text, pa.string())]) for name, texts in APART.items() for text in texts},
+}
+
 
 def to_batches(projection: Projection) -> dict[str, pa.RecordBatch]:
     """The rows by column."""
     return {name: _batch(rows, SCHEMAS[name]) for name, rows in projection.tables.items()}
 
 
-def to_bytes(batch: pa.RecordBatch) -> bytes:
-    """A batch without its schema, which is known."""
-    data: bytes = batch.serialize().to_pybytes()
-    return data
+def to_parts(batches: Mapping[str, pa.RecordBatch]) -> dict[str, bytes]:
+    """The tables as packs, without their schemas, which are known. A text that no row has is an empty pack."""
+    parts = {}
+    for table, batch in batches.items():
+        for name in part_names(table):
+            part = batch.select(_PART_SCHEMAS[name].names)
+            says_nothing = name != table and part.column(0).null_count == len(part)
+            parts[name] = b"" if says_nothing else part.serialize().to_pybytes()
+    return parts
 
 
-def from_bytes(name: str, data: bytes) -> pa.RecordBatch:
-    """What `to_bytes` made; the columns stay in the given bytes."""
-    return pa.ipc.read_record_batch(pa.py_buffer(data), SCHEMAS[name])
+def from_parts(name: str, parts: Mapping[str, bytes], texts: Collection[str] | None = None) -> pa.RecordBatch:
+    """A table out of what `to_parts` made; the columns stay in the given bytes."""
+    columns: dict[str, pa.Array] = {}
+    for part in part_names(name, texts):
+        schema = _PART_SCHEMAS[part]
+        if parts[part]:
+            read = pa.ipc.read_record_batch(pa.py_buffer(parts[part]), schema)
+            columns |= zip(schema.names, read.columns, strict=True)
+        else:
+            columns[schema.names[0]] = pa.nulls(len(columns["step"]), pa.string())
+    schema = schema_of(name, texts)
+    return pa.record_batch([columns[column] for column in schema.names], schema)
 
 
-def to_table(name: str, batches: Iterable[pa.RecordBatch], run_ids: Sequence[str]) -> pa.Table:
+def to_table(
+    name: str, batches: Iterable[pa.RecordBatch], run_ids: Sequence[str], texts: Collection[str] | None = None
+) -> pa.Table:
     """The batches of several runs one below the other, with a first column `run_id`."""
     found = list(batches)
     ids = [pa.repeat(run_id, len(batch)) for run_id, batch in zip(run_ids, found, strict=True)]
-    table = pa.Table.from_batches(found, SCHEMAS[name])
+    table = pa.Table.from_batches(found, schema_of(name, texts))
     return table.add_column(0, "run_id", pa.chunked_array(ids, pa.string())).combine_chunks()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -22,6 +22,12 @@ from agentlab.trace.trace import RunStatus
 
 _IDS_AT_ONCE = 500
 """SQLite takes a limited number of values in one query."""
+
+_GROUP_BYTES = 32 * 2**20
+"""Runs that are read at once hold about so much: a lab may be larger than the memory."""
+
+_ROWS_PER_LOG_BYTE = 10
+"""A row of a frame takes so much more room than that of a packed chunk log."""
 
 _n_events = (
     sa.select(journal.c.first_seq + journal.c.n_events)
@@ -84,13 +90,53 @@ class Reader:
             run_key = connection.execute(sa.select(runs.c.run_key).where(runs.c.run_id == run_id)).scalar_one()
             return list(_events(connection, run_key, str(self._store)))
 
-    def table(self, name: str, run_ids: Sequence[str] | None = None) -> pa.Table:
-        """One of the tables of `pack.SCHEMAS`, for all runs or some; oldest run first."""
+    def families(self) -> list[tuple[str, str | None]]:
+        """Each run and the run whose conversation it took up, if it did; oldest first."""
+        with self._store.reading() as connection:
+            query = sa.select(runs.c.run_id, runs.c.parent_run_id).order_by(runs.c.run_key)
+            return [(run_id, parent) for run_id, parent in connection.execute(query)]
+
+    def statuses(self, run_ids: Sequence[str] | None = None) -> dict[str, RunStatus]:
+        """How each run stands, by id; oldest first."""
+        query = sa.select(runs.c.run_id, runs.c.stop_reason, runs.c.paused, runs.c.owner, runs.c.run_key)
+        return {row.run_id: _status(row._mapping) for row in self._select(query.order_by(runs.c.run_key), run_ids)}
+
+    def groups(self, run_ids: Sequence[str], parts: Collection[str], *, logs: bool) -> Iterator[list[str]]:
+        """The runs in groups that can be in memory at once, oldest first.
+
+        Args:
+            run_ids: The runs.
+            parts: The packs that will be read of them.
+            logs: Whether their chunk logs will be.
+        """
+        group: list[str] = []
+        taken = 0
+        for run_id, n_bytes in self._sizes(run_ids, parts, logs=logs):
+            if group and (taken + n_bytes > _GROUP_BYTES or len(group) == _IDS_AT_ONCE):
+                yield group
+                group, taken = [], 0
+            group.append(run_id)
+            taken += n_bytes
+        if group:
+            yield group
+
+    def table(self, name: str, run_ids: Sequence[str] | None = None, texts: Collection[str] | None = None) -> pa.Table:
+        """One of the tables of `pack.SCHEMAS`, for all runs or some, with all long texts or some; oldest run first."""
         found, batches = [], []
-        for row in self._packed(name, run_ids):
-            found.append(row.run_id)
-            batches.append(self._batch(name, row))
-        return pack.to_table(name, batches, found)
+        for run, parts in self._packed(pack.part_names(name, texts), run_ids):
+            found.append(run.run_id)
+            batches.append(self._batch(name, run, parts, texts))
+        return pack.to_table(name, batches, found, texts)
+
+    def event_texts(self, run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The journal as it is written: for each run JSON arrays of its events, in order; oldest run first."""
+        query = (
+            sa.select(runs.c.run_id, journal.c.events, runs.c.run_key)
+            .join_from(runs, journal)
+            .order_by(runs.c.run_key, journal.c.first_seq)
+        )
+        for run_id, text, _ in self._select(query, run_ids):
+            yield run_id, text
 
     def chunk_logs(self, run_ids: Sequence[str] | None = None) -> list[LogRow]:
         """The chunk logs, for all runs or some; oldest run first."""
@@ -105,27 +151,40 @@ class Reader:
         """Make all packs again, from the journal; how many runs that were."""
         with self._store.writing() as db:
             db.execute("DELETE FROM packs")
-        return sum(1 for row in self._packed("runs", None) if self._batch("runs", row) is not None)
+        return sum(1 for run, parts in self._packed(["runs"], None) if len(self._batch("runs", run, parts, None)))
 
-    def _packed(self, name: str, run_ids: Sequence[str] | None) -> list[Any]:
-        match = (packs.c.run_key == runs.c.run_key) & (packs.c.name == name) & (packs.c.layout == pack.LAYOUT)
+    def _packed(self, names: Sequence[str], run_ids: Sequence[str] | None) -> Iterator[tuple[Any, dict[str, bytes]]]:
+        """Each run with those of its packs that hold all that has happened, by name; from one look at the file."""
+        match = (packs.c.run_key == runs.c.run_key) & packs.c.name.in_(names) & (packs.c.layout == pack.LAYOUT)
         query = (
-            sa.select(runs.c.run_id, runs.c.owner, _n_events.label("n_events"), packs.c.data, runs.c.run_key)
+            sa.select(
+                runs.c.run_id, runs.c.owner, _n_events.label("n_events"), packs.c.name, packs.c.data, runs.c.run_key
+            )
             .outerjoin_from(runs, packs, match & (packs.c.n_events == _n_events))
             .order_by(runs.c.run_key)
         )
-        return self._select(query, run_ids)
+        for _, rows in groupby(self._select(query, run_ids), key=lambda row: row.run_key):
+            found = list(rows)
+            yield found[0], {row.name: row.data for row in found if row.name is not None}
 
-    def _batch(self, name: str, row: Any) -> pa.RecordBatch:
-        if row.data is not None:
-            return pack.from_bytes(name, row.data)
+    def _batch(self, name: str, run: Any, parts: Mapping[str, bytes], texts: Collection[str] | None) -> pa.RecordBatch:
+        if len(parts) == len(pack.part_names(name, texts)):
+            return pack.from_parts(name, parts, texts)
         with self._store.reading() as connection:
-            projection = Projection.of(_events(connection, row.run_key, str(self._store)))
+            projection = Projection.of(_events(connection, run.run_key, str(self._store)))
         batches = pack.to_batches(projection)
-        if not _is_written(row.owner):
+        if not _is_written(run.owner):
             with self._store.writing() as db:
-                keep_packs(db, row.run_key, projection.run.n_events, batches)
-        return batches[name]
+                keep_packs(db, run.run_key, projection.run.n_events, batches)
+        return batches[name].select(pack.schema_of(name, texts).names)
+
+    def _sizes(self, run_ids: Sequence[str], parts: Collection[str], *, logs: bool) -> Iterator[tuple[str, int]]:
+        """About how many bytes each run takes in memory."""
+        size = _total_bytes(packs, packs.c.name.in_(parts))
+        if logs:
+            size = size + _ROWS_PER_LOG_BYTE * _total_bytes(chunk_logs)
+        for row in self._select(sa.select(runs.c.run_id, size.label("size"), runs.c.run_key), run_ids):
+            yield row.run_id, row.size
 
     def _select(self, query: sa.Select[Any], run_ids: Sequence[str] | None) -> list[Any]:
         with self._store.reading() as connection:
@@ -136,6 +195,12 @@ class Reader:
             while group := list(islice(ids, _IDS_AT_ONCE)):
                 rows += connection.execute(query.where(runs.c.run_id.in_(group))).all()
         return sorted(rows, key=lambda row: row.run_key)
+
+
+def _total_bytes(table: sa.Table, *where: sa.ColumnElement[bool]) -> Any:
+    """Bytes of a run's rows; SQLite knows the length of a blob without reading it."""
+    size = sa.func.coalesce(sa.func.sum(sa.func.length(table.c.data)), 0)
+    return sa.select(size).where(table.c.run_key == runs.c.run_key, *where).scalar_subquery()
 
 
 def _events(connection: sa.Connection, run_key: int, where: str) -> Iterator[Event]:

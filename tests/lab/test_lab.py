@@ -3,13 +3,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from agentlab import Agent, ScriptedModel, call, frozen, say, tool
 from agentlab.errors import InputError, StoreError
-from agentlab.lab import pack
+from agentlab.lab import pack, reader
 from agentlab.lab.lab import Lab
+from agentlab.lab.project import Projection
 from agentlab.trace.events import RunStarted
 from agentlab.trace.trace import Trace
 from tests.factories import Story, trace_of, traces
@@ -229,3 +231,39 @@ def test_a_beginning_that_was_cut_off_is_listed_too() -> None:
 
     (info,) = lab.runs()
     assert (info.started_at, info.agent_name, info.status) == (None, None, "interrupted")
+
+
+def test_runs_are_read_in_groups_that_fit_into_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_ids = [f"run-{n}" for n in range(6)]
+    lab = lab_with(*run_ids)
+    parts = pack.part_names("messages")
+    monkeypatch.setattr(reader, "_GROUP_BYTES", 3 * size_of(lab, ["messages"]))
+
+    assert list(lab.groups(run_ids, ["messages"])) == [run_ids[:3], run_ids[3:]]
+    assert list(lab.groups(run_ids, parts)) == [run_ids[:2], run_ids[2:4], run_ids[4:]]
+    assert list(lab.groups(run_ids, [], logs=True)) == [run_ids]
+    assert list(lab.groups([], parts)) == []
+    monkeypatch.setattr(reader, "_GROUP_BYTES", 1)
+    assert list(lab.groups(run_ids[:2], [], logs=True)) == [["run-0"], ["run-1"]]
+
+
+def size_of(lab: Lab, parts: list[str]) -> int:
+    batches = pack.to_parts(pack.to_batches(Projection.of(lab.trace("run-0"))))
+    return sum(len(batches[name]) for name in parts)
+
+
+def test_the_journal_can_be_read_as_it_is_written() -> None:
+    lab = lab_with("run-1", "run-2")
+
+    texts = list(lab.event_texts(["run-2"]))
+
+    assert {run_id for run_id, _ in texts} == {"run-2"}
+    assert [event["seq"] for _, text in texts for event in orjson.loads(text)] == list(range(len(lab.trace("run-2"))))
+
+
+def test_how_each_run_stands_and_what_it_took_up() -> None:
+    lab = lab_with("run-1", "run-2")
+
+    assert lab.statuses() == {"run-1": "finished", "run-2": "finished"}
+    assert lab.statuses(["run-2", "run-none"]) == {"run-2": "finished"}
+    assert lab.families() == [("run-1", None), ("run-2", None)]

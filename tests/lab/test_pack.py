@@ -16,8 +16,27 @@ def batches_of(trace: Trace) -> dict[str, pa.RecordBatch]:
 
 @given(traces())
 def test_a_pack_reads_back_as_it_was(trace: Trace) -> None:
-    for name, batch in batches_of(trace).items():
-        assert pack.from_bytes(name, pack.to_bytes(batch)).equals(batch)
+    batches = batches_of(trace)
+
+    parts = pack.to_parts(batches)
+
+    for name, batch in batches.items():
+        assert pack.from_parts(name, parts).equals(batch)
+
+
+def test_long_texts_are_read_only_when_they_are_asked_for() -> None:
+    batches = batches_of(trace_of(3))
+    parts = pack.to_parts(batches)
+    del parts["messages.text"]
+
+    read = pack.from_parts("messages", parts, ["reasoning"])
+
+    assert read.equals(batches["messages"].drop_columns(["text"]))
+    assert "text" not in pack.from_parts("messages", {"messages": parts["messages"]}, []).schema.names
+
+
+def test_a_text_that_no_message_has_takes_no_room() -> None:
+    assert pack.to_parts(batches_of(trace_of(1)))["messages.reasoning"] == b""
 
 
 @given(traces())
