@@ -237,14 +237,18 @@ def test_runs_are_read_in_groups_that_fit_into_the_memory(monkeypatch: pytest.Mo
     run_ids = [f"run-{n}" for n in range(6)]
     lab = lab_with(*run_ids)
     parts = pack.part_names("messages")
-    monkeypatch.setattr(reader, "_GROUP_BYTES", 3 * size_of(lab, ["messages"]))
+    monkeypatch.setattr(reader, "_GROUP_BYTES", 2 * size_of(lab, parts))
 
-    assert list(lab.groups(run_ids, ["messages"])) == [run_ids[:3], run_ids[3:]]
     assert list(lab.groups(run_ids, parts)) == [run_ids[:2], run_ids[2:4], run_ids[4:]]
+    monkeypatch.setattr(reader, "_GROUP_BYTES", 2 * size_of(lab, ["messages"]))
+    assert list(lab.groups(run_ids, ["messages"])) == [run_ids[:2], run_ids[2:4], run_ids[4:]]
+    assert len(list(lab.groups(run_ids, parts))) == 6
+    monkeypatch.undo()
     assert list(lab.groups(run_ids, [], logs=True)) == [run_ids]
     assert list(lab.groups([], parts)) == []
     monkeypatch.setattr(reader, "_GROUP_BYTES", 1)
     assert list(lab.groups(run_ids[:2], [], logs=True)) == [["run-0"], ["run-1"]]
+    assert list(lab.groups(run_ids[:2], [])) == [["run-0", "run-1"]]
 
 
 def size_of(lab: Lab, parts: list[str]) -> int:
