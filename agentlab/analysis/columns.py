@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from agentlab.analysis import engines
-from agentlab.analysis.column import COUNT, FLAG, TEXT, Column, seconds, tokens
-from agentlab.analysis.latency_columns import TIMES_TO_TOKENS, TRANSPORT
+from agentlab.analysis.column import COUNT, FLAG, TEXT, WORDS, Column, seconds, tokens
+from agentlab.analysis.latency_columns import LATENCY_FRAMES, TIMES_TO_TOKENS, TRANSPORT
 from agentlab.errors import InputError
 from agentlab.messages.message import Role
 from agentlab.trace.events import EVENT_TYPES, Action, ApproverKind, CallPurpose, MessageSource, StopReason
@@ -194,9 +194,10 @@ def columns_of(frame: str) -> tuple[Column, ...]:
     Raises:
         InputError: There is no such frame.
     """
-    if frame not in FRAMES:
-        raise InputError(f"there is no frame {frame!r}; there are {', '.join(FRAMES)}")
-    return FRAMES[frame]
+    known = FRAMES | LATENCY_FRAMES
+    if frame not in known:
+        raise InputError(f"there is no frame {frame!r}; there are {', '.join(known)}")
+    return known[frame]
 
 
 def chosen(frame: str, names: Sequence[str] | None) -> tuple[Column, ...]:

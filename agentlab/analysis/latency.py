@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from agentlab.trace.chunks import PAYLOAD, ChunkKind
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
 NS_PER_S = 1e9
 _TOOL = ChunkKind.TOOL_NAME | ChunkKind.TOOL_ARGS
@@ -46,10 +48,32 @@ class ChunkLogs:
             np.frombuffer(sizes, "<i4").astype(np.int32, copy=False),
         )
 
-    @property
+    @cached_property
     def call_of_event(self) -> Ints:
         """Which call each event belongs to."""
         return np.repeat(np.arange(len(self.n_events)), self.n_events)
+
+    def carry(self, kind: int) -> Flags:
+        """Which events carry one of these kinds."""
+        carries: Flags = self.kinds & np.uint8(kind) > 0
+        return carries
+
+    def first_ns(self, wanted: Flags) -> Floats:
+        """The offset of each call's first wanted event [ns]; NaN where there is none."""
+        return self._at(np.flatnonzero(wanted)[::-1])  # of several writes to one place the last one stays
+
+    def last_ns(self, wanted: Flags) -> Floats:
+        """The offset of each call's last wanted event [ns]; NaN where there is none."""
+        return self._at(np.flatnonzero(wanted))
+
+    def count(self, wanted: Flags) -> Ints:
+        """How many wanted events each call has."""
+        return np.bincount(self.call_of_event[wanted], minlength=len(self.n_events))
+
+    def _at(self, events: npt.NDArray[np.intp]) -> Floats:
+        found = np.full(len(self.n_events), np.nan)
+        found[self.call_of_event[events]] = self.offsets_ns[events]
+        return found
 
 
 @dataclass(frozen=True)
@@ -67,14 +91,13 @@ class CallInstants:
     @classmethod
     def of(cls, logs: ChunkLogs, *, headers_ns: Floats, close_ns: Floats) -> CallInstants:
         """Read the instants out of the logs."""
-        calls = logs.call_of_event
         return cls(
             headers_ns=headers_ns,
-            event_1_ns=_first(logs, calls, np.ones(len(logs.kinds), bool)),
-            reasoning_1_ns=_first(logs, calls, _carries(logs, ChunkKind.REASONING)),
-            output_1_ns=_first(logs, calls, _carries(logs, ChunkKind.CONTENT)),
-            tool_1_ns=_first(logs, calls, _carries(logs, _TOOL)),
-            last_ns=_last(logs, calls, _carries(logs, PAYLOAD)),
+            event_1_ns=logs.first_ns(np.ones(len(logs.kinds), bool)),
+            reasoning_1_ns=logs.first_ns(logs.carry(ChunkKind.REASONING)),
+            output_1_ns=logs.first_ns(logs.carry(ChunkKind.CONTENT)),
+            tool_1_ns=logs.first_ns(logs.carry(_TOOL)),
+            last_ns=logs.last_ns(logs.carry(PAYLOAD)),
             close_ns=close_ns,
         )
 
@@ -125,9 +148,7 @@ class CallInstants:
 
     def itl_mean_s(self, output_tokens: Floats, reasoning_tokens: Floats) -> Floats:
         """Mean time between tokens [s]; NaN with fewer than two tokens, and when their number is not known."""
-        n = self.timed_tokens(output_tokens, reasoning_tokens)
-        gaps = np.where(n >= 2, n - 1, np.nan)
-        return (self.last_ns - self.first_token_ns) / NS_PER_S / gaps
+        return per_gap(self.last_ns - self.first_token_ns, self.timed_tokens(output_tokens, reasoning_tokens))
 
     def tokens_per_s_decode(self, output_tokens: Floats, reasoning_tokens: Floats) -> Floats:
         """Tokens a second once the first was there; NaN when all came at once."""
@@ -138,26 +159,11 @@ class CallInstants:
         return per_second(self.timed_tokens(output_tokens, reasoning_tokens), self.e2e_s)
 
 
+def per_gap(span_ns: Floats, tokens: Floats) -> Floats:
+    """The span by the gaps between so many tokens [s]; NaN with fewer than two tokens."""
+    return span_ns / np.where(tokens >= 2, tokens - 1, np.nan) / NS_PER_S
+
+
 def per_second(amount: Floats, seconds: Floats) -> Floats:
     """A rate; NaN where no time passed."""
     return amount / np.where(seconds > 0, seconds, np.nan)
-
-
-def _carries(logs: ChunkLogs, kind: int) -> npt.NDArray[np.bool_]:
-    carries: npt.NDArray[np.bool_] = logs.kinds & np.uint8(kind) > 0
-    return carries
-
-
-def _first(logs: ChunkLogs, calls: Ints, wanted: npt.NDArray[np.bool_]) -> Floats:
-    """The offset of each call's first wanted event."""
-    return _at(logs, calls, np.flatnonzero(wanted)[::-1])  # of several writes to one place the last one stays
-
-
-def _last(logs: ChunkLogs, calls: Ints, wanted: npt.NDArray[np.bool_]) -> Floats:
-    return _at(logs, calls, np.flatnonzero(wanted))
-
-
-def _at(logs: ChunkLogs, calls: Ints, events: npt.NDArray[np.intp]) -> Floats:
-    found = np.full(len(logs.n_events), np.nan)
-    found[calls[events]] = logs.offsets_ns[events]
-    return found

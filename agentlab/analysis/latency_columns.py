@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from agentlab.analysis.column import COUNT, FLAG, NUMBER, TEXT, Column, seconds, tokens
+from agentlab.analysis.column import COUNT, FLAG, NUMBER, TEXT, WORDS, Column, seconds, tokens
 from agentlab.trace.events import CallPurpose
 from agentlab.trace.usage import UsageSource
 
@@ -50,7 +50,7 @@ _DEFINITION = Column("definition", DEFINITION_NAMES, "Whose definitions the figu
 LATENCY = (
     *_CALL,
     _DEFINITION,
-    Column("model", TEXT, "The model that was asked."),
+    Column("model", WORDS, "The model that was asked."),
     Column("complete", FLAG, "The reply came whole; False: cut, cancelled or failed; NA: nothing came back."),
     *TIMES_TO_TOKENS,
     seconds("tpot_s", "Time per output token, where the definition has one."),
@@ -73,10 +73,13 @@ GAPS = (
 
 TTFT_SPLIT = (
     *_CALL,
-    Column("part", TEXT, "What the time went to: a column of steps, or several that were not told apart."),
+    Column("part", WORDS, "What the time went to: a column of steps, or several that were not told apart."),
     Column("in_ttft", FLAG, "It is a part of ttft_s; those add up to it. Else it lies behind ttft_s or inside."),
     Column("start_ns", COUNT, "Start, from the request; NA for what only the server knows.", "ns"),
     Column("duration_ns", COUNT, "How long it took; of what the server tells, rounded.", "ns"),
     seconds("duration_s", "The same in seconds."),
     Column("share", NUMBER, "Of ttft_s."),
 )
+
+LATENCY_FRAMES = {"latency": LATENCY, "gaps": GAPS, "ttft_split": TTFT_SPLIT}
+"""The columns of each frame, in order."""
