@@ -14,6 +14,7 @@ import pyarrow as pa
 from agentlab.analysis import engines
 from agentlab.analysis.column import COUNT, FLAG, TEXT, WORDS, Column, seconds, tokens
 from agentlab.analysis.latency_columns import LATENCY_FRAMES, TIMES_TO_TOKENS, TRANSPORT
+from agentlab.analysis.usage_columns import USAGE_FRAMES
 from agentlab.errors import InputError
 from agentlab.messages.message import Role
 from agentlab.trace.events import EVENT_TYPES, Action, ApproverKind, CallPurpose, MessageSource, StopReason
@@ -194,7 +195,7 @@ def columns_of(frame: str) -> tuple[Column, ...]:
     Raises:
         InputError: There is no such frame.
     """
-    known = FRAMES | LATENCY_FRAMES
+    known = FRAMES | USAGE_FRAMES | LATENCY_FRAMES
     if frame not in known:
         raise InputError(f"there is no frame {frame!r}; there are {', '.join(known)}")
     return known[frame]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,14 +21,11 @@ from agentlab.analysis.grouping import floats, rows_where
 from agentlab.analysis.latency import Floats, Ints
 from agentlab.analysis.sources import Tables
 from agentlab.analysis.tokenizers import TokenCounter
-
-PARTS = ("system", "tool_schemas", "history", "summary", "user", "heartbeat", "assistant", "tool")
-"""The parts of a prompt. `history` was inherited from an earlier run, `summary` stands for messages that left."""
+from agentlab.analysis.usage_columns import PARTS
 
 _EVENTS_PER_RUN = 2**40
 
-Flags: TypeAlias = Any
-"""A numpy array of bools."""
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,12 @@ class Pieces:
     """Columns `run_id`, `seq` and `left_seq` (when it joined and left), `part`, `kind`, `tool`, `inherited`."""
     tokens: Floats
     """NaN where they cannot be measured."""
+
+    @property
+    def inherited(self) -> Flags:
+        """Which were part of an earlier run's conversation already."""
+        flags: Flags = self.table["inherited"].to_numpy()
+        return flags
 
     def where(self, column: str, word: str) -> Flags:
         """Which rows have this word."""
@@ -68,11 +72,16 @@ class Prompts:
         """The model calls, in the order in which they were made."""
 
     @cached_property
+    def _said(self) -> pa.Table:
+        return self._tables.table("messages")
+
+    @cached_property
     def pieces(self) -> Pieces:
         """All that was ever part of a conversation."""
         rows = pa.concat_tables([self._messages(), self._requested_calls(), self._summaries()]).combine_chunks()
         tokens = self.counter.counts(rows["text"])
-        return Pieces(rows.drop_columns(["text", "unmeasured"]), np.where(_flags(rows["unmeasured"]), np.nan, tokens))
+        unmeasured = rows["unmeasured"].to_numpy()
+        return Pieces(rows.drop_columns(["text", "unmeasured"]), np.where(unmeasured, np.nan, tokens))
 
     @cached_property
     def spans(self) -> Spans:
@@ -137,7 +146,7 @@ class Prompts:
 
     def _messages(self) -> pa.Table:
         """The texts of messages. One of which nothing is known, or that has a picture, cannot be measured."""
-        table = self._tables.table("messages")
+        table = self._said
         silent = pc.and_(pc.is_null(table["text"]), pc.is_null(table["reasoning"]))
         unknown = pc.and_(silent, pc.equal(table["n_tool_calls"], 0))
         tool = pc.equal(table["role"], "tool")
@@ -155,7 +164,7 @@ class Prompts:
 
     def _requested_calls(self) -> pa.Table:
         """Calls in messages: the tool's name and the arguments."""
-        table, messages = self._tables.table("requested_calls"), self._tables.table("messages")
+        table, messages = self._tables.table("requested_calls"), self._said
         at = pa.array(np.searchsorted(self._keys(messages, "seq"), self._keys(table, "seq")))
         inherited = pc.equal(messages["source"].combine_chunks().take(at), "history")
         return _piece_table(
@@ -210,7 +219,3 @@ def _piece_table(table: pa.Table, **columns: Any) -> pa.Table:
 def _pairs(table: pa.Table, *columns: str) -> list[tuple[Any, Any]]:
     first, second = (table[name].to_pylist() for name in columns)
     return list(zip(first, second, strict=True))
-
-
-def _flags(column: Any) -> Flags:
-    return column.to_numpy()

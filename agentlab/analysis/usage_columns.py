@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import get_args
 
 from agentlab.analysis.column import COUNT, NUMBER, TEXT, WORDS, Column, tokens
-from agentlab.analysis.prompt_parts import PARTS
 from agentlab.trace.events import CallPurpose
 from agentlab.trace.usage import COUNTS, UsageSource
+
+PARTS = ("system", "tool_schemas", "history", "summary", "user", "heartbeat", "assistant", "tool")
+"""The parts of a prompt. `history` was inherited from an earlier run, `summary` stands for messages that left."""
 
 _RUN_ID = Column("run_id", TEXT, "The run.")
 _STEP = Column("step", COUNT, "The step, from 1; 0 before the first.")
