@@ -45,8 +45,8 @@ ROWS = (
 MODULE_NAME = re.compile(rf"agentlab\.({'|'.join(room for row in ROWS for room in row)})(\.\w+)*")
 """A text that names a module."""
 
-BY_NAME = {"agentlab.trace.views"}
-"""What may name a floor above in a text, to load it at first use: runs and traces have their frames as methods."""
+BY_NAME = {"agentlab.trace.views", "agentlab.agent.front_end"}
+"""What may name a floor above in a text, to load it at first use: runs have their frames as methods, notebooks show them."""
 
 HEAVY = [
     *("pandas", "numpy", "matplotlib", "pyarrow", "sqlalchemy", "jsonschema", "openai", "xllamacpp", "fastapi"),

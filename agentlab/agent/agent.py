@@ -177,6 +177,7 @@ class Agent:
         history: History | None = None,
         lab: RunStore | None = None,
         tags: Mapping[str, str] | None = None,
+        show: bool = True,
     ) -> Run:
         """Start a run: at once where an event loop runs, else with `run.wait()`.
 
@@ -185,6 +186,7 @@ class Agent:
             history: A run or messages whose conversation goes on.
             lab: Where the run is kept; in memory only when not given.
             tags: Labels, for finding and grouping runs.
+            show: In a notebook: show the run as it goes. Only the first few runs of a cell are shown.
 
         Raises:
             InputError: The input is empty, or no provider would accept the history.
@@ -209,14 +211,15 @@ class Agent:
         )
         state.conversation.begin(earlier, messages)
         state.recorder.flush()
-        return Run(state)
+        return Run(state).show() if show else Run(state)
 
-    def resume(self, paused: Run | Trace, *, lab: RunStore | None = None) -> Run:
+    def resume(self, paused: Run | Trace, *, lab: RunStore | None = None, show: bool = True) -> Run:
         """Go on with a run that was paused, or whose process ended: its calls that wait are decided and run.
 
         Args:
             paused: The run, or its trace.
             lab: Where the run is kept.
+            show: In a notebook: show the run as it goes.
 
         Raises:
             RunError: The run is over, is still running, or was resumed before.
@@ -233,12 +236,14 @@ class Agent:
             )
         state = self._state(trace.run_id, Trace(trace.events, live=True), lab)
         state.take_up()
+        if isinstance(paused, Run):
+            state.left = paused.decided_since()
         state.recorder.emit(RunResumed, resumed_at=clock.now(), differences=differences)
         state.recorder.flush()
         run = Run(state)
         if isinstance(paused, Run):
             paused.resumed_as = run
-        return run
+        return run.show() if show else run
 
     def to_yaml(self) -> str:
         """The settings and policies as YAML. Model and tools are only named in it: they are code, and stay outside."""

@@ -10,9 +10,12 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 from agentlab.agent.approval import Decision, call_hash
 from agentlab.agent.tools import Tool
 from agentlab.errors import ApprovalError
+from agentlab.trace.steps import ToolCallRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,23 @@ class PendingCall:
     """How many questions this run has asked before."""
     tool_object: Tool | None = field(default=None, compare=False, repr=False)
     """The tool, where it is at hand."""
+
+    @classmethod
+    def of_record(
+        cls, record: ToolCallRecord, run_id: str, *, description: str, tool: Tool | None = None
+    ) -> PendingCall:
+        """A call that waits, out of the trace of its run."""
+        assert record.requested is not None  # noqa: S101  # it waits
+        return cls(
+            call_id=record.call_id,
+            tool=record.tool,
+            arguments=orjson.loads(record.requested.arguments),
+            run_id=run_id,
+            step=record.step,
+            description=description,
+            rule=record.requested.rule,
+            tool_object=tool,
+        )
 
     @property
     def call_hash(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether a person is there to be asked: at a notebook's page, behind a server, or at a terminal."""
+"""Whether a person is there, at a notebook's page, behind a server or at a terminal; and what shows runs there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
+
+_SCREENS = "agentlab.widgets.screen"
+"""What shows runs in a notebook. It lives floors above and is loaded when a notebook runs an agent."""
 
 _behind_a_server: ContextVar[bool] = ContextVar("agentlab_behind_a_server", default=False)
+
+inside_a_run: ContextVar[bool] = ContextVar("agentlab_inside_a_run", default=False)
+"""True in the tools of a run and all that they start."""
 
 
 @contextlib.contextmanager
@@ -46,6 +53,31 @@ def cell_is_running() -> bool:
 def person_at_terminal() -> bool:
     """True in a script that was started from a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class Screen(Protocol):
+    """Where a notebook shows a run."""
+
+    def awaited(self) -> None:
+        """A cell has waited for the run, which is over."""
+        ...
+
+    def is_in_this_cell(self) -> bool:
+        """True while the cell runs that shows the run already."""
+        ...
+
+
+def screen_for(run: object, *, attended: bool) -> Screen | None:
+    """Show a run that has started; None where there is no notebook, and for the runs that a run starts.
+
+    Args:
+        run: The run.
+        attended: Whether a person is at the page.
+    """
+    if not in_notebook() or inside_a_run.get() or _behind_a_server.get():
+        return None
+    screen: Screen = import_module(_SCREENS).show(run, attended=attended)
+    return screen
 
 
 def _kernel() -> Any:

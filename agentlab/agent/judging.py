@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 
 from agentlab import clock
@@ -70,6 +72,7 @@ async def _ask(
     state: RunState,
     asked_before: ApprovalRequested | None,
 ) -> Answer | None:
+    call = replace(call, rule=judgement.rule)
     same = asked_before is None or asked_before.call_hash == call.call_hash
     if policy.approvers[0].opens_desk(state.presence):
         state.desk.open(call)  # who reads the question can answer it

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from agentlab.agent.approval import Decision, Scope
-from agentlab.agent.desk import PendingCall
+from agentlab.agent.desk import Answer, PendingCall
+from agentlab.agent.front_end import Screen, inside_a_run, screen_for
 from agentlab.agent.loop import CANCELLED, FAILED, Loop
 from agentlab.agent.protocol import spoken_text
 from agentlab.agent.state import RunState
@@ -39,10 +40,12 @@ class Run(FrameViews):
         self._state = state
         self._recorder = state.recorder
         self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
+        self._context.run(inside_a_run.set, True)
         self._task: asyncio.Task[None] | None = None
         self._over: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.resumed_as: Run | None = None
         """The run that goes on with this one, which was paused; its calls must not run twice."""
+        self._screen: Screen | None = None
         if _running_loop() is not None:
             self._start()
 
@@ -50,6 +53,11 @@ class Run(FrameViews):
     def id(self) -> str:
         """The run's id."""
         return self._recorder.run_id
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, by the name that frames and labs give it."""
+        return self.id
 
     @property
     def trace(self) -> Trace:
@@ -94,8 +102,8 @@ class Run(FrameViews):
 
     @property
     def pending(self) -> list[PendingCall]:
-        """Tool calls that wait for a person's decision now."""
-        return self._state.desk.pending
+        """Tool calls that wait for a person's decision now; of a paused run, those that it stopped at."""
+        return self._state.waiting_calls() if self.status == "paused" else self._state.desk.pending
 
     def decide(self, call_id: str, decision: Decision, *, by: str = "person", call_hash: str | None = None) -> bool:
         """Decide a call that waits, from any thread; False when the same decision was there already.
@@ -114,6 +122,13 @@ class Run(FrameViews):
             raise ApprovalError(f"the run has ended ({self.trace.stop_reason}): nothing is decided any more")
         return self._state.decide(call_id, decision, by, call_hash)
 
+    def seen(self) -> None:
+        """Tell that a page shows the run and can answer; from any thread, at least every second while a call waits.
+
+        Without it, a cell that waits for the run asks by itself.
+        """
+        self._state.presence.seen()
+
     def approve(self, call_id: str, *, always: Scope | None = None, by: str = "person") -> bool:
         """Let the call run; with a scope, later ones like it too."""
         return self.decide(call_id, Decision(action="approve", always=always), by=by)
@@ -129,6 +144,18 @@ class Run(FrameViews):
     def respond(self, call_id: str, text: str, *, by: str = "person") -> bool:
         """Answer in the tool's place."""
         return self.decide(call_id, Decision(action="respond", response=text), by=by)
+
+    def decided_since(self) -> dict[str, Answer]:
+        """Of a paused run: the decisions that were taken since, by call id."""
+        return dict(self._state.left)
+
+    def now_ns(self) -> int:
+        """The time of the run [ns], in which its events stand."""
+        return self._recorder.now_ns()
+
+    def when_over(self, act: Callable[[], None]) -> None:
+        """Have something done when the run is over or paused, before anybody who waits for it is woken."""
+        self._over.add_done_callback(lambda _: act())
 
     def cancel(self) -> None:
         """Stop as soon as possible, with stop reason `cancelled`. From any thread; harmless when it is over already."""
@@ -171,6 +198,17 @@ class Run(FrameViews):
     def _repr_html_(self) -> str:
         return self.trace._repr_html_()
 
+    def _ipython_display_(self) -> None:
+        """Nothing, in a cell that shows the run already; else what a notebook does by itself."""
+        if self._screen is None or not self._screen.is_in_this_cell():
+            raise NotImplementedError
+
+    def show(self) -> Run:
+        """Let a notebook show the run from its first event to its last; elsewhere nothing happens."""
+        if self._screen is None:
+            self._screen = screen_for(self, attended=self._state.presence.attended)
+        return self
+
     def _start(self) -> asyncio.Task[None]:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(
@@ -198,10 +236,17 @@ class Run(FrameViews):
     async def _join(self) -> Run:
         if not self.trace.live:
             return self
+        with self._state.presence.awaited():
+            await self._be_over()
+        if self._screen is not None:
+            self._screen.awaited()
+        return self
+
+    async def _be_over(self) -> None:
         task = self._start()
         if task.get_loop() is not asyncio.get_running_loop():  # another thread's: its tasks cannot be awaited here
             await asyncio.wrap_future(self._over)
-            return self
+            return
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
@@ -209,7 +254,6 @@ class Run(FrameViews):
             task.cancel()
             await asyncio.wait({task})
             raise
-        return self
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -19,7 +19,7 @@ from agentlab.agent.inbox import POLL_S, RunStore
 from agentlab.agent.presence import Presence
 from agentlab.agent.settings import AgentSettings
 from agentlab.agent.tool_rules import Offer, PastCall
-from agentlab.errors import AgentLabError
+from agentlab.errors import AgentLabError, ApprovalError
 from agentlab.models.base import ChatModel, ModelRequest
 from agentlab.models.reply import Reply
 from agentlab.trace.events import StopReason
@@ -62,6 +62,8 @@ class RunState:
         self.conversation = Conversation(settings, recorder)
         self.desk = Desk()
         self.presence = Presence()
+        self.left: dict[str, Answer] = {}
+        """Decisions on calls at which the run is paused, or was: by call id."""
         self.past: list[PastCall] = []
         """The calls that ran, or that somebody answered in the tool's place; oldest first."""
         self.summaries: list[StepSummary] = []
@@ -164,20 +166,44 @@ class RunState:
 
     def decide(self, call_id: str, decision: Decision, by: str, call_hash: str | None) -> bool:
         """Take a decision on a call that waits; False when the same one was there already."""
-        known = self.desk.decided(call_id)
+        known = self.left.get(call_id) or self.desk.decided(call_id)
         if known is not None:
             return known.repeats(call_id, decision)
+        if self.trace.status == "paused":
+            return self._decide_paused(call_id, decision, by, call_hash)
         self.desk.call(call_id).check_for(decision, call_hash)
-        answer = Answer(decision, by)
-        if self._store is not None and decision.action != "escalate":
-            first = self._store.leave_answer(self.trace.run_id, call_id, decision, by)
-            if first != answer and not first.repeats(call_id, decision):
-                answer = first
-        return self.desk.decide(call_id, answer, call_hash=call_hash)
+        return self.desk.decide(call_id, self._first_answer(call_id, Answer(decision, by)), call_hash=call_hash)
+
+    def waiting_calls(self) -> list[PendingCall]:
+        """The calls at which the run is paused, without those that were decided since."""
+        tools, trace = self.settings.tools, self.trace
+        return [
+            PendingCall.of_record(record, trace.run_id, description=tool.spec.description, tool=tool)
+            for record in trace.waiting
+            if record.call_id not in self.left and (tool := tools.get(record.tool)) is not None
+        ]
+
+    def _decide_paused(self, call_id: str, decision: Decision, by: str, call_hash: str | None) -> bool:
+        """Keep a decision for whoever resumes the run."""
+        waiting = {call.call_id: call for call in self.waiting_calls()}
+        if call_id not in waiting or decision.action == "escalate":
+            raise ApprovalError(f"no call `{call_id}` waits for a decision; waiting: {', '.join(waiting) or 'none'}")
+        waiting[call_id].check_for(decision, call_hash)
+        self.left[call_id] = self._first_answer(call_id, Answer(decision, by))
+        return True
+
+    def _first_answer(self, call_id: str, answer: Answer) -> Answer:
+        """The answer, kept where the run is kept; of two at once, from two processes, the first."""
+        if self._store is None or answer.decision.action == "escalate":
+            return answer
+        first = self._store.leave_answer(self.trace.run_id, call_id, answer.decision, answer.by)
+        return first if first != answer and not first.repeats(call_id, answer.decision) else answer
 
     def left_answer(self, call: PendingCall) -> Answer | None:
-        """A decision that was left for this call by another process."""
-        return None if self._store is None else self._store.answers(self.trace.run_id).get(call.call_id)
+        """A decision that was left for this call while the run was paused, or by another process."""
+        if call.call_id in self.left or self._store is None:
+            return self.left.get(call.call_id)
+        return self._store.answers(self.trace.run_id).get(call.call_id)
 
     async def wait_for_person(self, call: PendingCall) -> Answer:
         """The decision that somebody takes, here or in another process."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import jsonschema
-import orjson
 
 from agentlab import clock
 from agentlab.agent.approval import Decision
@@ -15,7 +14,6 @@ from agentlab.errors import ApprovalError, ToolArgumentError
 from agentlab.lab.journal import utc_text
 from agentlab.lab.store import Store
 from agentlab.trace.events import ToolSpec
-from agentlab.trace.steps import ToolCallRecord
 from agentlab.trace.trace import Trace
 
 _OF_THE_PROTOCOL = {REQUEST_HEARTBEAT, THINKING}
@@ -55,8 +53,12 @@ def leave_answer(store: Store, run_id: str, call_id: str, decision: Decision, by
 def waiting_in(trace: Trace, answered: Iterable[str]) -> list[PendingCall]:
     """The calls of a run that wait and for which no decision was left."""
     done = set(answered)
-    specs = {tool.name: tool for tool in trace.started.tools}
-    return [_as_pending(record, trace, specs) for record in trace.waiting if record.call_id not in done]
+    told = {tool.name: tool.description for tool in trace.started.tools}
+    return [
+        PendingCall.of_record(record, trace.run_id, description=told.get(record.tool, ""))
+        for record in trace.waiting
+        if record.call_id not in done
+    ]
 
 
 def check_decision(call: PendingCall, decision: Decision, call_hash: str | None, trace: Trace) -> None:
@@ -81,18 +83,3 @@ def _schema_of(spec: ToolSpec) -> dict[str, object]:
     properties = {name: p for name, p in spec.parameters["properties"].items() if name not in _OF_THE_PROTOCOL}
     required = [name for name in spec.parameters.get("required", ()) if name not in _OF_THE_PROTOCOL]
     return {**spec.parameters, "properties": properties, "required": required}
-
-
-def _as_pending(record: ToolCallRecord, trace: Trace, specs: dict[str, ToolSpec]) -> PendingCall:
-    requested = record.requested
-    assert requested is not None  # noqa: S101  # it waits
-    spec = specs.get(record.tool)
-    return PendingCall(
-        call_id=record.call_id,
-        tool=record.tool,
-        arguments=orjson.loads(requested.arguments),
-        run_id=trace.run_id,
-        step=record.step,
-        description=spec.description if spec else "",
-        rule=requested.rule,
-    )

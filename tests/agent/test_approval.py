@@ -536,3 +536,30 @@ async def test_the_trace_shows_who_decided_what_and_how_long_it_took():
         assert "after 40.0 s" in shown
         assert "denied by eve after 40.0 s: once is enough" in " ".join(shown.split())
     assert "<b>eve" not in run._repr_html_()
+
+
+async def test_who_reads_the_question_finds_the_call_and_can_decide_it_at_once():
+    run = agent_of(ONE, "Done.").run("pay ann")
+    async for event in run:
+        if event.type == "approval_requested":
+            assert [pending.rule for pending in run.pending] == ["rule 2"]
+            assert run.approve(event.call_id)
+    assert PAID == [{"to": "ann", "amount": 5}]
+
+
+async def test_a_paused_run_takes_decisions_and_follows_them_when_it_is_resumed():
+    agent = agent_of(ONE, "Done.", policy=PAUSING)
+    paused = await agent.run("pay ann")
+    assert [(p.call_id, p.tool, p.rule) for p in paused.pending] == [(paused.trace.waiting[0].call_id, "pay", "rule 2")]
+    call_id = paused.pending[0].call_id
+    with pytest.raises(ToolArgumentError):
+        paused.edit(call_id, {"to": "ann", "amount": "lots"})
+    assert paused.edit(call_id, {"to": "bob", "amount": 1})
+    assert not paused.edit(call_id, {"to": "bob", "amount": 1}), "a repeated answer is harmless"
+    with pytest.raises(ApprovalError, match="decided before: edit"):
+        paused.deny(call_id)
+    assert paused.pending == []
+
+    run = await agent.resume(paused)
+
+    assert (run.text, PAID) == ("Done.", [{"to": "bob", "amount": 1}])
