@@ -54,8 +54,10 @@ from agentlab.trace.trace import Trace
 from agentlab.version import __version__
 
 if _typing.TYPE_CHECKING:
+    from agentlab.analysis.context import context_df
     from agentlab.analysis.frames import approvals_df, chunks_df, messages_df, runs_df, steps_df, tool_calls_df
     from agentlab.analysis.plots import waterfall
+    from agentlab.analysis.usage import ledger, usage_df
     from agentlab.lab.lab import Lab
     from agentlab.models.local import LocalModel
     from agentlab.models.openai import OpenAIModel
@@ -117,9 +119,11 @@ __all__ = [
     "approvals_df",
     "call",
     "chunks_df",
+    "context_df",
     "cut",
     "fail",
     "frozen",
+    "ledger",
     "messages_df",
     "runs_df",
     "say",
@@ -128,6 +132,7 @@ __all__ = [
     "think",
     "tool",
     "tool_calls_df",
+    "usage_df",
     "waterfall",
 ]
 
@@ -137,11 +142,14 @@ _HEAVY = {
     "OpenAIModel": "agentlab.models.openai",
     "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
+    "context_df": "agentlab.analysis.context",
+    "ledger": "agentlab.analysis.usage",
     "messages_df": "agentlab.analysis.frames",
     "runs_df": "agentlab.analysis.frames",
     "steps_df": "agentlab.analysis.frames",
     "telemetry": "agentlab.serve.telemetry",
     "tool_calls_df": "agentlab.analysis.frames",
+    "usage_df": "agentlab.analysis.usage",
     "waterfall": "agentlab.analysis.plots",
 }
 """Names whose module is loaded at first use."""

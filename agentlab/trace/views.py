@@ -6,6 +6,7 @@ where each one lives, and it is loaded with the first call, so a run that nobody
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ _HOMES = {
     "tool_calls_df": "agentlab.analysis.frames",
     "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
+    "usage_df": "agentlab.analysis.usage",
+    "context_df": "agentlab.analysis.context",
+    "ledger": "agentlab.analysis.usage",
     "waterfall": "agentlab.analysis.plots",
 }
 """Where each view lives. The only place in the lower rooms that names `analysis`."""
@@ -62,6 +66,20 @@ class Frames:
         """One row a server-sent event of the model's replies: arrival, kind, size."""
         frame: pd.DataFrame = view("chunks_df")(self)
         return frame
+
+    def usage_df(self, by: str | Sequence[str] = "call", **settings: Any) -> pd.DataFrame:
+        """The token ledger, or totals of it by step, run, model, tool or role; settings as those of `usage_df`."""
+        frame: pd.DataFrame = view("usage_df")(self, by=by, **settings)
+        return frame
+
+    def context_df(self, **settings: Any) -> pd.DataFrame:
+        """One row a step and part of its prompt: how the context grew; settings as those of `context_df`."""
+        frame: pd.DataFrame = view("context_df")(self, **settings)
+        return frame
+
+    def ledger(self, **settings: Any) -> Any:
+        """The token ledger: totals, costs, and what does not hold among the counts; settings as those of `ledger`."""
+        return view("ledger")(self, **settings)
 
 
 class FrameViews(Frames):
