@@ -105,7 +105,6 @@ function approvalBody(ask, send) {
 
   const approveIt = button("", () => approve(), { class: "al-primary" });
   const asAsked = button("Approve as asked", () => decide("approve"));
-  const undo = button("Undo edits", () => (editor.undo(), drawButtons(), approveIt.focus()), { class: "al-quiet" });
   const always = button("Always allow…", () => toggle("always", always), { "aria-expanded": "false" });
   const denyIt = button("Deny… ", () => toggle("deny", denyIt), { "aria-expanded": "false", "aria-keyshortcuts": "d" });
   denyIt.append(h("kbd", { "aria-hidden": "true" }, "d"));
@@ -113,7 +112,7 @@ function approvalBody(ask, send) {
   const handOn = button("Hand on", () => decide("escalate"), { title: "Leave it to the next approver; where there is none, the call is denied" });
   const stop = button("Stop the run…", () => toggle("stop", stop), { class: "al-quiet al-danger", "aria-expanded": "false" });
   const bar = h("div", { class: "al-approval-bar", role: "group", "aria-label": "decision" },
-    approveIt, asAsked, undo, always, denyIt, respond, handOn, h("span", { class: "al-space" }), stop);
+    approveIt, asAsked, always, denyIt, respond, handOn, h("span", { class: "al-space" }), stop);
   const head = h("div", { class: "al-approval-head" }, h("span", { class: "al-approval-tool" }, h("code", {}, ask.tool), " asks to run"), place, age);
   const about = ask.description && h("p", { class: "al-approval-about" }, ask.description);
   const el = h("div", {}, head, about, editor.el, error, bar, panel, status);
@@ -184,7 +183,6 @@ function approvalBody(ask, send) {
     approveIt.setAttribute("aria-keyshortcuts", "a");
     approveIt.hidden = !can(isChanged ? "edit" : "approve");
     asAsked.hidden = !isChanged || !can("approve");
-    undo.hidden = !isChanged;
     always.hidden = isChanged || !can("approve");
     if (always.hidden && open?.opener === always) close(false);
     for (const [action, one] of /** @type {const} */ ([["deny", denyIt], ["respond", respond], ["escalate", handOn], ["stop", stop]])) one.hidden = !can(action);
@@ -198,7 +196,7 @@ function approvalBody(ask, send) {
     const [position, of] = ask.queue;
     place.hidden = of < 2;
     put(place, `${position} of ${of}`);
-    put(age, [ask.rule && `by ${ask.rule}`, ask.asked_s !== null && `waiting ${waitingWords((Date.now() - since_ms) / 1000)}`].filter(Boolean).join(" · "));
+    put(age, [ask.rule && `asked by ${ask.rule}`, ask.asked_s !== null && `waiting ${waitingWords((Date.now() - since_ms) / 1000)}`].filter(Boolean).join(" · "));
   }
   const clock = setInterval(drawHead, 1000);
   drawHead();

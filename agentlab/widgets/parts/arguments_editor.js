@@ -31,7 +31,8 @@ export function argumentsEditor({ arguments_json, schema }, id, changed) {
   const tabs = { form: tabButton("form", "Form"), json: tabButton("json", "JSON") };
   const note = h("span", { class: "al-muted" }, why && `only as JSON: ${why}`);
   const hint = h("span", { class: "al-edit-key" }, h("kbd", { "aria-hidden": "true" }, "e"), " edit");
-  const el = h("div", { class: "al-editor" }, h("div", { class: "al-tabs" }, h("span", { role: "tablist", "aria-label": "arguments" }, tabs.form, tabs.json), note, h("span", { class: "al-space" }), hint), place);
+  const undo = button("Undo edits", () => (api.undo(), api.focusFirst(), changed()), { class: "al-quiet al-small", hidden: true });
+  const el = h("div", { class: "al-editor" }, h("div", { class: "al-tabs" }, h("span", { role: "tablist", "aria-label": "arguments" }, tabs.form, tabs.json), note, h("span", { class: "al-space" }), undo, hint), place);
 
   /** @param {EditorTab} name @param {string} label */
   function tabButton(name, label) {
@@ -73,7 +74,7 @@ export function argumentsEditor({ arguments_json, schema }, id, changed) {
     if (problem !== null) return problem;
     if (!isJsonObject(value)) return "must be a JSON object: { … }";
     const [error] = original === null ? [] : newErrors(schema, value, original);
-    return error ? [error.path.join("."), error.text].filter(Boolean).join(" ") : null;
+    return error ? error.path.length ? `"${error.path.join(".")}" ${error.text}` : error.text : null;
   }
   function drawRaw() {
     const problem = raw.value === first ? null : rawProblem();
@@ -83,7 +84,7 @@ export function argumentsEditor({ arguments_json, schema }, id, changed) {
     raw.setAttribute("aria-invalid", String(problem !== null));
     put(note, why ? `only as JSON: ${why}` : noForm);
     rawWas.hidden = raw.value === first;
-    put(rawWas, raw.value === first ? "" : h("span", {}, "changes: ", diffElement(shortDiff(wordDiff(first, raw.value)))));
+    put(rawWas, raw.value === first ? "" : diffElement(shortDiff(wordDiff(layOut(first), layOut(raw.value)))));
   }
   function draw() {
     for (const name of /** @type {const} */ (["form", "json"])) {
@@ -98,7 +99,7 @@ export function argumentsEditor({ arguments_json, schema }, id, changed) {
   }
   if (!why) makeForm(/** @type {Record<string, unknown>} */ (original));
   draw();
-  return {
+  const api = {
     el,
     names: () => [...new Set([...Object.keys(propertiesOf(schema)), ...Object.keys(original ?? {})])],
     isChanged: () => (tab === "form" ? isFormChanged() : raw.value !== first && !(original !== null && !why && sameJson(parseJson(raw.value).value, original))),
@@ -117,6 +118,18 @@ export function argumentsEditor({ arguments_json, schema }, id, changed) {
     focusFirst: () => (tab === "form" ? form?.focusFirst() : raw.focus()),
     focusError: () => (tab === "form" ? form?.focusError() : raw.focus()),
     /** @param {boolean} isLocked */
-    lock: (isLocked) => (place.inert = isLocked),
+    lock: (isLocked) => {
+      place.inert = isLocked;
+      undo.disabled = isLocked;
+      undo.hidden = !api.isChanged();
+      hint.hidden = !undo.hidden;
+    },
   };
+  return api;
+}
+
+/** JSON text laid out in the usual way, so that only its content is compared. @param {string} text */
+function layOut(text) {
+  const { value, problem } = parseJson(text);
+  return problem === null && numbersSurvive(text) ? JSON.stringify(value, null, 2) : text;
 }

@@ -25,11 +25,11 @@ import { diffElement, shortDiff, wordDiff } from "./word_diff.js";
 export function formSlot(name, schema, value, original, home, { optional = false, tools = [], heading }) {
   const id = home.nextId();
   const asked = shapeOf(schema, home.root);
-  const about = [asked.schema.description, limitsInWords(asked), optional && "default" in asked.schema && `default ${briefJson(asked.schema.default, 40)}`];
-  const hint = h("div", { class: "al-slot-hint", id: `${id}-hint` }, about.filter(Boolean).join(" · "));
+  const fallback = optional && "default" in asked.schema ? `default ${briefJson(asked.schema.default, 40)}` : "";
+  const hint = h("div", { class: "al-slot-hint", id: `${id}-hint` });
   const error = h("div", { class: "al-slot-error", id: `${id}-error`, hidden: true });
   const was = h("div", { class: "al-was", id: `${id}-was`, hidden: true });
-  const notes = [hint.textContent && hint, error, was];
+  const notes = [hint, error, was];
   const described = `${id}-hint ${id}-error ${id}-was`;
   const title = heading ?? h("code", {}, name);
   const el = h("div", { class: "al-slot" });
@@ -53,6 +53,7 @@ export function formSlot(name, schema, value, original, home, { optional = false
     return button(label, press, { class: "al-quiet al-small", title, "aria-label": `${title}: ${name}` });
   }
   function draw() {
+    put(hint, [asked.schema.description, limitsInWords(asked), inner && fallback].filter(Boolean).join(" · "));
     const side = h("span", { class: "al-slot-tools" },
       !inner && turn("give a value", "give a value", () => startValue(schema, home.root)),
       asked.nullable && value !== null && turn("null", "set to null", () => null),
@@ -62,7 +63,7 @@ export function formSlot(name, schema, value, original, home, { optional = false
       put(el, h("fieldset", { class: "al-group", "aria-describedby": described }, h("legend", {}, title), side, ...notes, inner.el));
       return;
     }
-    const bare = h("span", { class: "al-bare" }, value === null ? "null" : "not given");
+    const bare = h("span", { class: "al-bare" }, value === null ? "null" : ["not given", fallback].filter(Boolean).join(", "));
     put(el, slotName(), h("div", { class: "al-slot-body" }, h("div", { class: "al-slot-line" }, inner ? inner.el : bare, side), ...notes));
     for (const control of inner?.controls ?? []) {
       control.setAttribute("aria-describedby", described);
@@ -130,5 +131,5 @@ function wasElement(original, now) {
   if (original === LEFT_OUT) return "new";
   if (typeof original !== "string" || typeof now !== "string") return `was: ${typeof original === "string" ? original : briefJson(original, 200)}`;
   const isShort = original.length <= 60 && !original.includes("\n");
-  return isShort ? `was: ${original || "empty"}` : h("span", {}, "changes: ", diffElement(shortDiff(wordDiff(original, now))));
+  return isShort ? `was: ${original || "empty"}` : diffElement(shortDiff(wordDiff(original, now)));
 }

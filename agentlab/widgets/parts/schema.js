@@ -191,8 +191,8 @@ export function limitsInWords({ kind, schema: s }) {
       s.exclusiveMaximum !== undefined && `below ${s.exclusiveMaximum}`, s.multipleOf !== undefined && `a multiple of ${s.multipleOf}`];
     return [noun, ...limits].filter(Boolean).join(", ");
   }
-  if (kind === "text") return [limitRange(s.minLength, s.maxLength, "characters"), s.pattern !== undefined && `matches ${s.pattern}`].filter(Boolean).join(", ");
-  if (kind === "list") return [limitRange(s.minItems, s.maxItems, "items"), s.uniqueItems && "no item twice"].filter(Boolean).join(", ");
+  if (kind === "text") return [limitRange(s.minLength, s.maxLength, "character"), s.pattern !== undefined && `matches ${s.pattern}`].filter(Boolean).join(", ");
+  if (kind === "list") return [limitRange(s.minItems, s.maxItems, "item"), s.uniqueItems && "no item twice"].filter(Boolean).join(", ");
   return kind === "json" ? "written as JSON" : "";
 }
 
@@ -200,5 +200,5 @@ export function limitsInWords({ kind, schema: s }) {
 function limitRange(low, high, noun) {
   if (low === undefined && high === undefined) return "";
   const count = low === undefined ? `at most ${high}` : high === undefined ? `at least ${low}` : low === high ? `exactly ${low}` : `${low} to ${high}`;
-  return noun ? `${count} ${noun}` : count;
+  return noun ? `${count} ${(high ?? low) === 1 ? noun : `${noun}s`}` : count;
 }

@@ -77,7 +77,7 @@ function groupedChanges(pieces) {
  * @param {number} [around] Characters kept beside a change.
  * @returns {DiffPiece[]}
  */
-export function shortDiff(pieces, around = 60) {
+export function shortDiff(pieces, around = 40) {
   return pieces.map((piece, i) => {
     const before = i > 0 ? around : 0, after = i < pieces.length - 1 ? around : 0;
     if (piece.kind !== "same" || piece.text.length <= before + after + 20) return piece;
@@ -91,5 +91,5 @@ export function shortDiff(pieces, around = 60) {
  */
 export function diffElement(pieces) {
   const tags = /** @type {const} */ ({ same: "span", gone: "del", new: "ins" });
-  return h("span", { class: "al-diff" }, ...pieces.map(({ kind, text }) => h(tags[kind], {}, text)));
+  return h("span", { class: "al-diff" }, h("span", { class: "al-sr" }, "changes: "), ...pieces.map(({ kind, text }) => h(tags[kind], {}, text)));
 }
