@@ -53,6 +53,28 @@ def bootstrap_interval(
     return clusters.mean - t_high * clusters.standard_error, clusters.mean - t_low * clusters.standard_error
 
 
+def rate_interval(clusters: Clusters, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of a share of yes, at the number of independent trials that would vary as these clusters do.
+
+    Where all say the same, nothing is known of how trials hang together, and each cluster counts as one trial.
+
+    Source: Korn and Graubard, Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data (1998); Dean and Pagano (2015) for Wilson's interval in the place of the exact one.
+    """
+    from scipy.stats import norm, t
+    from statsmodels.stats.proportion import proportion_confint
+
+    if len(clusters) < 2:
+        return 0.0, 1.0
+    share, n_trials = clusters.mean, float(clusters.sizes.sum())
+    error = clusters.standard_error
+    level = (1 + confidence) / 2
+    few = (norm.ppf(level) / t.ppf(level, len(clusters) - 1)) ** 2  # the spread itself is known from few clusters only
+    n = min(n_trials, share * (1 - share) / error**2 * few) if error > 0 else float(len(clusters))
+    low, high = proportion_confint(share * n, n, 1 - confidence, method="wilson")
+    return float(low), float(high)
+
+
 def sign_flip_p(clusters: Clusters, n_resamples: int, rng: np.random.Generator) -> float:
     """How often clusters whose differences could as well have the other sign differ as much as these, two-sided."""
     observed = abs(clusters.sums.sum())

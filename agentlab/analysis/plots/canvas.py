@@ -1,4 +1,4 @@
-"""What all plots share: where they are drawn, their frame, their key, and what they say when there is nothing to show."""
+"""What all plots share: where they are drawn, their frame, their key, and what they say when nothing is there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.container import Container
@@ -52,13 +53,13 @@ def frame(ax: Axes, x_label: str, y_label: str, *, grid: str = "y") -> None:
 
 def head(ax: Axes, title: str, key: Sequence[tuple[Handle, str]] = ()) -> None:
     """The title, and below it the key in as many columns as there is room for."""
-    rows = explain(ax, key) if key else 0
+    rows = _explain(ax, key) if key else 0
     ax.set_title(
         title, loc="left", pad=8 + _ROW_PT * rows + 2 * bool(rows), fontsize=TITLE_PT, color=INK, **lettering(title)
     )
 
 
-def explain(ax: Axes, key: Sequence[tuple[Handle, str]]) -> int:
+def _explain(ax: Axes, key: Sequence[tuple[Handle, str]]) -> int:
     """The key above the axes; gives back the number of its rows."""
     names = [name for _, name in key]
     n_columns = _columns_that_fit(ax, names)
@@ -108,7 +109,12 @@ def _columns_that_fit(ax: Axes, names: Sequence[str]) -> int:
     figure = ax.get_figure(root=True)
     whole_in = figure.get_size_inches()[0] if figure is not None else WIDTH_IN
     room_in = whole_in * ax.get_position().width * 1.2  # constrained layout leaves more than the default margins
-    widest = max((len(name) for name in names), default=0)
-    if sum(_HANDLE_IN + _CHAR_IN * len(name) for name in names) <= room_in:
-        return max(1, len(names))
-    return max(1, min(len(names), int(room_in // (_HANDLE_IN + _CHAR_IN * widest))))
+    return next((n for n in range(len(names), 1, -1) if _key_in(names, n) <= room_in), 1)
+
+
+def _key_in(names: Sequence[str], n_columns: int) -> float:
+    """About how wide a key is: its first columns hold one more than the others."""
+    each, longer = divmod(len(names), n_columns)
+    ends = np.cumsum([each + (column < longer) for column in range(n_columns)])
+    columns = (names[start:end] for start, end in zip([0, *ends], ends, strict=False))
+    return sum(_HANDLE_IN + _CHAR_IN * max(map(len, column)) for column in columns)

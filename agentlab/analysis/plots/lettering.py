@@ -26,6 +26,8 @@ _REGULAR = 400
 
 _HEAD_SHARE = 0.6
 
+_UNITS = {"_usd": "US dollars", "_s": "s", "_tokens": "tokens", "_bytes": "bytes"}
+
 
 def label(text: str, limit_chars: int = LABEL_CHARS) -> str:
     """The text in one line, nothing hidden, each character drawable; a long one is cut in its middle."""
@@ -42,6 +44,15 @@ def labels(texts: Iterable[str], limit_chars: int = LABEL_CHARS) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return found
+
+
+def column_label(name: str) -> str:
+    """A column of a frame in words, its unit behind it."""
+    words = label(name)
+    for ending, unit in _UNITS.items():
+        if words.endswith(ending):
+            return f"{words.removesuffix(ending).replace('_', ' ')} [{unit}]"
+    return words
 
 
 def lettering(*texts: str) -> dict[str, Any]:

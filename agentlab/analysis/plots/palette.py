@@ -75,22 +75,24 @@ TOKENS: dict[str, Style] = {
 }
 """Kinds of tokens. Where a provider does not tell the parts of a sum, the sum is hatched."""
 
-_PART_FILLS = ("#2b0f40", "#005f9e", "#bb5a90", "#0fad88", "#eda724", "#cfe8f7")
-_PART_HATCHES = ("", "", "..", "//", "", "xx")
+PARTS: dict[str, Style] = {
+    "system": {"facecolor": "#2b0f40", "edgecolor": PAPER, "linewidth": 0.5},
+    "tool_schemas": {"facecolor": "#7a2300", "edgecolor": PAPER, "linewidth": 0.5, "hatch": ".."},
+    "history": {"facecolor": "#005f9e", "edgecolor": PAPER, "linewidth": 0.5},
+    "summary": {"facecolor": "#b0568f", "edgecolor": PAPER, "linewidth": 0.5, "hatch": "xx"},
+    "user": {"facecolor": "#0fad88", "edgecolor": INK, "linewidth": 0.5},
+    "heartbeat": {"facecolor": "#e3a32b", "edgecolor": INK, "linewidth": 0.5, "hatch": ".."},
+    "assistant": {"facecolor": "#9fd0ee", "edgecolor": INK, "linewidth": 0.5},
+    "tool": {"facecolor": "#f9f1d3", "edgecolor": INK, "linewidth": 0.5, "hatch": "//"},
+}
+"""Parts of a prompt, from the dark bottom of a stack to its pale top; every other one is hatched."""
 
-
-def style_of_part(number: int) -> Style:
-    """The fill of a part of a whole with this number, from 0: dark at the bottom of a stack, pale at its top."""
-    again, place = divmod(number, len(_PART_FILLS))
-    hatch = _PART_HATCHES[place] if not again else ("\\\\", "++", "oo", "--")[again % 4]
-    pale = place > 2
-    return {
-        "facecolor": _PART_FILLS[place],
-        "edgecolor": INK if pale else PAPER,
-        "linewidth": 0.5,
-        **({"hatch": hatch} if hatch else {}),
-    }
-
+VERDICTS: dict[str, Style] = {
+    "better": {"marker": "o", "color": "#005f9e", "markerfacecolor": "#005f9e"},
+    "worse": {"marker": "s", "color": "#7a2300", "markerfacecolor": "#7a2300"},
+    "no difference shown": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
+    "too few pairs": {"marker": "D", "color": MUTED, "markerfacecolor": PAPER, "linestyle": (0, (1, 1.5))},
+}
 
 UNKNOWN: Style = {"marker": "x", "color": "#b3261e", "linewidths": 1.4, "s": 34}
 """The mark of a value that was not reported."""
