@@ -14,12 +14,14 @@ from matplotlib.ticker import PercentFormatter
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from agentlab.analysis.paired import clusters_of
-from agentlab.analysis.plots.arms import runs_with_tags
+from agentlab.analysis.plots.arms import again_and_again, runs_with_tags
 from agentlab.analysis.plots.canvas import Handle, canvas, frame, head, say
 from agentlab.analysis.plots.lettering import column_label, label, labels
 from agentlab.analysis.plots.palette import PAPER, look_of_group
+from agentlab.analysis.prices import Prices
 from agentlab.analysis.resampling import bootstrap_interval, need_stats, rate_interval
 from agentlab.analysis.sources import Source
+from agentlab.analysis.usage import usage_df
 from agentlab.errors import InputError
 from agentlab.trace.words import counted
 
@@ -40,6 +42,7 @@ def cost_vs_success(
     confidence: float = 0.95,
     n_resamples: int = 10_000,
     seed: int = 0,
+    prices: Prices | None = None,
 ) -> Axes:
     """A point a variant: what a run of it cost on average, and how often it succeeded, with intervals of both.
 
@@ -57,6 +60,7 @@ def cost_vs_success(
         confidence: Of the intervals.
         n_resamples: Bootstrap samples.
         seed: The same seed gives the same intervals.
+        prices: Of models, where `data` are runs; as in `usage_df`.
 
     Raises:
         InputError: A column is missing or holds no numbers.
@@ -64,7 +68,7 @@ def cost_vs_success(
     need_stats()
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence!r:.80}; it lies between 0 and 1, such as 0.95")
-    runs = data if isinstance(data, pd.DataFrame) else runs_with_tags(data)
+    runs = data if isinstance(data, pd.DataFrame) else _runs_with_costs(data, prices)
     ax = canvas(ax)
     title = f"cost and success, with {confidence:.0%} intervals".replace("%", " %")
     if not len(runs):
@@ -138,6 +142,15 @@ def estimate(
     if is_rate and len(found) > 1:
         low, high = rate_interval(found, confidence)
     return Estimate(int(known.sum()), n_missing, found.mean, low, high, is_rate)
+
+
+def _runs_with_costs(source: Source, prices: Prices | None) -> pd.DataFrame:
+    """`runs_df` with tags and `cost_usd`: of all model calls of a run, NA when that of one is not known."""
+    source = again_and_again(source)
+    runs, usage = runs_with_tags(source), usage_df(source, by="run", prices=prices)
+    cost = pd.Series(usage["cost_usd"].to_numpy(dtype=float, na_value=np.nan), usage["run_id"].to_numpy(dtype=object))
+    total = cost.groupby(level=0).sum(skipna=False)
+    return runs.assign(cost_usd=runs["run_id"].map(total).astype("Float64"))
 
 
 def _points(
