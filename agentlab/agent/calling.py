@@ -175,6 +175,7 @@ class Calls:
             step=trace.steps[-1].number,
             description=tool.spec.description,
             number=self._questions_before(opened.call.id),
+            parameters=tool.spec.parameters,
             tool_object=tool,
         )
 

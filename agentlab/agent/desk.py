@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
 
 from agentlab.agent.approval import Decision, call_hash
+from agentlab.agent.protocol import own_parameters
 from agentlab.agent.tools import Tool
 from agentlab.errors import ApprovalError
+from agentlab.trace.events import ToolSpec
 from agentlab.trace.steps import ToolCallRecord
 
 
@@ -34,14 +37,16 @@ class PendingCall:
     """Why somebody is asked."""
     number: int = 0
     """How many questions this run has asked before."""
+    parameters: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """JSON schema of the arguments, as far as it is known."""
     tool_object: Tool | None = field(default=None, compare=False, repr=False)
     """The tool, where it is at hand."""
 
     @classmethod
     def of_record(
-        cls, record: ToolCallRecord, run_id: str, *, description: str, tool: Tool | None = None
+        cls, record: ToolCallRecord, run_id: str, *, spec: ToolSpec | None, tool: Tool | None = None
     ) -> PendingCall:
-        """A call that waits, out of the trace of its run."""
+        """A call that waits, out of the trace of its run, and the tool as it was offered."""
         assert record.requested is not None  # noqa: S101  # it waits
         return cls(
             call_id=record.call_id,
@@ -49,8 +54,9 @@ class PendingCall:
             arguments=orjson.loads(record.requested.arguments),
             run_id=run_id,
             step=record.step,
-            description=description,
+            description=spec.description if spec else "",
             rule=record.requested.rule,
+            parameters=own_parameters(spec) if spec else {},
             tool_object=tool,
         )
 

@@ -24,6 +24,8 @@ REQUEST_HEARTBEAT = "request_heartbeat"
 THINKING = "thinking"
 SEND_MESSAGE = "send_message"
 
+_OF_THE_PROTOCOL = frozenset({REQUEST_HEARTBEAT, THINKING})
+
 _HEARTBEAT_SCHEMA = {
     "type": "boolean",
     "description": "Ask for another step after this call: true to call a further tool, false to end the turn.",
@@ -302,6 +304,13 @@ def _is_writable(value: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def own_parameters(spec: ToolSpec) -> dict[str, Any]:
+    """JSON schema of a tool's own arguments, without those that a protocol adds to every tool and takes out again."""
+    properties = {name: p for name, p in spec.parameters["properties"].items() if name not in _OF_THE_PROTOCOL}
+    required = [name for name in spec.parameters.get("required", ()) if name not in _OF_THE_PROTOCOL]
+    return {**spec.parameters, "properties": properties, "required": required}
 
 
 def spoken_text(trace: Trace) -> str | None:

@@ -178,7 +178,7 @@ class RunState:
         """The calls at which the run is paused, without those that were decided since."""
         tools, trace = self.settings.tools, self.trace
         return [
-            PendingCall.of_record(record, trace.run_id, description=tool.spec.description, tool=tool)
+            PendingCall.of_record(record, trace.run_id, spec=tool.spec, tool=tool)
             for record in trace.waiting
             if record.call_id not in self.left and (tool := tools.get(record.tool)) is not None
         ]

@@ -9,15 +9,11 @@ import jsonschema
 from agentlab import clock
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
-from agentlab.agent.protocol import REQUEST_HEARTBEAT, THINKING
+from agentlab.agent.protocol import own_parameters
 from agentlab.errors import ApprovalError, ToolArgumentError
 from agentlab.lab.journal import utc_text
 from agentlab.lab.store import Store
-from agentlab.trace.events import ToolSpec
 from agentlab.trace.trace import Trace
-
-_OF_THE_PROTOCOL = {REQUEST_HEARTBEAT, THINKING}
-"""Arguments that the protocol adds to every tool and takes out again: no approver sees them."""
 
 
 def answers_for(store: Store, run_id: str) -> dict[str, Answer]:
@@ -53,9 +49,9 @@ def leave_answer(store: Store, run_id: str, call_id: str, decision: Decision, by
 def waiting_in(trace: Trace, answered: Iterable[str]) -> list[PendingCall]:
     """The calls of a run that wait and for which no decision was left."""
     done = set(answered)
-    told = {tool.name: tool.description for tool in trace.started.tools}
+    specs = {tool.name: tool for tool in trace.started.tools}
     return [
-        PendingCall.of_record(record, trace.run_id, description=told.get(record.tool, ""))
+        PendingCall.of_record(record, trace.run_id, spec=specs.get(record.tool))
         for record in trace.waiting
         if record.call_id not in done
     ]
@@ -74,12 +70,5 @@ def check_decision(call: PendingCall, decision: Decision, call_hash: str | None,
     if decision.arguments is None:
         return
     spec = next(tool for tool in trace.started.tools if tool.name == call.tool)
-    schema = _schema_of(spec)
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(decision.arguments):
+    for error in jsonschema.Draft202012Validator(own_parameters(spec)).iter_errors(decision.arguments):
         raise ToolArgumentError(call.tool, f"`{error.json_path}`: {error.message}")
-
-
-def _schema_of(spec: ToolSpec) -> dict[str, object]:
-    properties = {name: p for name, p in spec.parameters["properties"].items() if name not in _OF_THE_PROTOCOL}
-    required = [name for name in spec.parameters.get("required", ()) if name not in _OF_THE_PROTOCOL]
-    return {**spec.parameters, "properties": properties, "required": required}
