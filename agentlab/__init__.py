@@ -55,7 +55,15 @@ from agentlab.version import __version__
 
 if _typing.TYPE_CHECKING:
     from agentlab.analysis.context import context_df
-    from agentlab.analysis.frames import approvals_df, chunks_df, messages_df, runs_df, steps_df, tool_calls_df
+    from agentlab.analysis.frames import (
+        approvals_df,
+        chunks_df,
+        events_df,
+        messages_df,
+        runs_df,
+        steps_df,
+        tool_calls_df,
+    )
     from agentlab.analysis.plots import waterfall
     from agentlab.analysis.usage import ledger, usage_df
     from agentlab.lab.lab import Lab
@@ -121,6 +129,7 @@ __all__ = [
     "chunks_df",
     "context_df",
     "cut",
+    "events_df",
     "fail",
     "frozen",
     "ledger",
@@ -142,6 +151,7 @@ _HEAVY = {
     "OpenAIModel": "agentlab.models.openai",
     "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
+    "events_df": "agentlab.analysis.frames",
     "context_df": "agentlab.analysis.context",
     "ledger": "agentlab.analysis.usage",
     "messages_df": "agentlab.analysis.frames",

@@ -21,14 +21,19 @@ class ModelCalls:
     """Model calls, one a row, in the order in which they were made."""
 
     table: pa.Table
-    logs: ChunkLogs
+    _tables: Tables
 
     @classmethod
     def of(cls, tables: Tables) -> ModelCalls:
         """The model calls of a source."""
-        table, logs = tables.table("model_calls"), tables.logs()
-        keys = zip(table["run_id"].to_pylist(), table["replied_seq"].to_pylist(), strict=True)
-        return cls(table, ChunkLogs.join([logs.get(key, _NO_LOG) for key in keys]))
+        return cls(tables.table("model_calls"), tables)
+
+    @cached_property
+    def logs(self) -> ChunkLogs:
+        """Their chunk logs, read when somebody looks."""
+        logs = self._tables.logs()
+        keys = zip(self.table["run_id"].to_pylist(), self.table["replied_seq"].to_pylist(), strict=True)
+        return ChunkLogs.join([logs.get(key, _NO_LOG) for key in keys])
 
     def column(self, name: str) -> Floats:
         """A column of numbers; NaN where it is not known."""

@@ -185,6 +185,7 @@ FRAMES: dict[str, tuple[Column, ...]] = {
     "tool_calls": TOOL_CALLS,
     "approvals": APPROVALS,
     "chunks": CHUNKS,
+    "events": EVENTS,
 }
 """The columns of each frame, in order."""
 
@@ -212,6 +213,8 @@ def chosen(frame: str, names: Sequence[str] | None) -> tuple[Column, ...]:
         return tuple(declared.values())
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise InputError(f"`columns` takes a list of names, not {names!r:.80}")
+    if not names:
+        raise InputError(f"`columns` names none; `{frame}` has {', '.join(declared)}")
     if unknown := [name for name in names if not isinstance(name, str) or name not in declared]:
         raise InputError(f"`{frame}` has no column {unknown[0]!r:.80}; it has {', '.join(declared)}")
     if twice := [name for name in declared if names.count(name) > 1]:

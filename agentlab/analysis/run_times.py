@@ -64,9 +64,7 @@ def human_spans(approvals: pa.Table, groups: Groups) -> Spans:
     return Spans(groups.only(answered), starts, ends)
 
 
-def run_times(
-    runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table, approvals: pa.Table
-) -> dict[str, Floats]:
+def run_times(runs: pa.Table, calls: ModelCalls, tools: pa.Table, approvals: pa.Table) -> dict[str, Floats]:
     """The wall time of each run and the parts that make it up [s]. Waiting for a person counts as that alone."""
     human = human_spans(approvals, under_runs(approvals, runs))
     model, tool = model_spans(calls, under_runs(calls.table, runs)), tool_spans(tools, under_runs(tools, runs))
@@ -74,7 +72,6 @@ def run_times(
     wall_s = floats(runs["last_ns"]) / NS_PER_S
     return {
         "wall_s": wall_s,
-        "ttft_run_s": _ttft_run_s(runs, steps, calls, tools),
         "human_s": human.covered_s,
         "model_s": model.if_all_ended(human_or_model.covered_s - human.covered_s),
         "tool_s": tool.if_all_ended(any_of_them.covered_s - human_or_model.covered_s),
@@ -82,8 +79,8 @@ def run_times(
     }
 
 
-def _ttft_run_s(runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table) -> Floats:
-    """User's message in, to the first answer text; where tools speak to the user, to the call of the one that does."""
+def ttft_run_s(runs: pa.Table, steps: pa.Table, calls: ModelCalls, tools: pa.Table) -> Floats:
+    """User's message in, to the first answer text; where tools speak to the user, to the call of that one [s]."""
     sent_ns = calls.column("request_ns")
     text_ns = np.where(calls.for_steps, sent_ns + calls.instants.output_1_ns, np.nan)
     called_ns = take(sent_ns + calls.instants.tool_1_ns, _calls_that_spoke(runs, steps, calls, tools))

@@ -1,23 +1,27 @@
-"""What frames can be made of: a run, a trace, a lab, or a list of them; all of them end as the same tables."""
+"""What frames can be made of, and the runs that are picked from it.
+
+A run, a trace, a lab, an experiment, a file or folder of any of these, or a list of them: all end as stores, in order,
+and a run that is in two of them counts once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import pyarrow as pa
-
+from agentlab.analysis.files import open_path
+from agentlab.analysis.parquet import Export
+from agentlab.analysis.tables import LabTables, SeveralTables, TraceTables
+from agentlab.analysis.tables import Tables as Tables
 from agentlab.errors import InputError
-from agentlab.lab import pack
-from agentlab.lab.encode import split_log
 from agentlab.lab.lab import Lab
-from agentlab.lab.project import Projection
-from agentlab.trace.events import ModelReplied
 from agentlab.trace.trace import Trace
 
-PackedLog: TypeAlias = tuple[bytes, bytes, bytes]
-"""Offsets, kinds and sizes."""
+_EVENTS_AT_ONCE = 100_000
+"""Traces in memory are gathered up to so many events, so that a thousand small ones do not take a thousand turns."""
 
 
 @runtime_checkable
@@ -30,44 +34,81 @@ class HasTrace(Protocol):
         ...
 
 
-Source: TypeAlias = "Trace | HasTrace | Lab | Iterable[Trace | HasTrace | Lab]"
+Source: TypeAlias = "Trace | HasTrace | Lab | str | Path | Iterable[Trace | HasTrace | Lab | str | Path]"
+"""Also anything whose `runs` are an iterable of these, as those of an experiment."""
+
+Family: TypeAlias = tuple[str, str | None]
+"""A run and the run whose conversation it took up."""
 
 
-class Tables(Protocol):
-    """Tables of `pack.SCHEMAS` over some runs, each with a first column `run_id`."""
+@dataclass(frozen=True)
+class Picked:
+    """Runs of one store: traces in memory, a lab, or an export."""
 
-    def table(self, name: str) -> pa.Table:
-        """A table; rows of one run stand together, in the order of the runs."""
-        ...
+    store: Sequence[Trace] | Lab | Export
+    families: list[Family]
 
-    def logs(self) -> dict[tuple[str, int], PackedLog]:
-        """The chunk logs, by run and number of the reply's event."""
-        ...
+    @property
+    def run_ids(self) -> list[str]:
+        """The runs, in order."""
+        return [run_id for run_id, _ in self.families]
 
-    def statuses(self) -> dict[str, str]:
-        """`running`, `finished` or `interrupted`, by run."""
-        ...
+    def groups(self, parts: Sequence[str], *, logs: bool) -> Iterator[Tables]:
+        """The tables of so many runs at a time as fit into the memory.
+
+        Args:
+            parts: The packs that will be read (`pack.part_names`).
+            logs: Whether the chunk logs will be.
+
+        Raises:
+            InputError: It is an export, which has finished frames and no tables.
+        """
+        match self.store:
+            case Lab() as lab:
+                yield from (LabTables(lab, ids) for ids in lab.groups(self.run_ids, parts, logs=logs))
+            case Export() as export:
+                raise InputError(f"{export} has frames and no events; this needs the lab or the traces themselves")
+            case traces:
+                yield from map(TraceTables, _gathered(traces))
 
 
-def tables_of(source: Source, runs: Sequence[str] | None = None) -> Tables:
-    """The tables of a source; a run that is in it twice counts once.
+@contextmanager
+def picked(
+    source: Source, runs: Sequence[str] | None = None, keep: Callable[[list[str]], Iterable[str]] | None = None
+) -> Iterator[list[Picked]]:
+    """The runs of a source, store by store; labs that were opened for it are closed in the end.
 
     Args:
-        source: A run, a trace, a lab or an iterable of them.
+        source: What `Source` says.
         runs: Only runs with these ids.
+        keep: Picks among ids of runs.
 
     Raises:
         InputError: The source is something else.
+        StoreError: A file of it cannot be read.
     """
-    found = list(_flat(source))
-    if len(found) == 1:
-        return _part(found[0], set(), runs)
+    with ExitStack() as opened:
+        yield list(_picked(source, runs, keep, opened))
+
+
+def tables_of(source: Source, runs: Sequence[str] | None = None) -> Tables:
+    """The tables of a source, all at once; a run that is in it twice counts once.
+
+    Args:
+        source: A run, a trace, a lab, an experiment, a file or folder of these, or an iterable of them.
+        runs: Only runs with these ids.
+
+    Raises:
+        InputError: The source is something else, or an export, which has no tables.
+        StoreError: A file of it cannot be read.
+    """
     parts: list[Tables] = []
-    seen: set[str] = set()
-    for each in found:
-        parts.append(_part(each, seen, runs))
-        seen.update(parts[-1].statuses())
-    return _Several(parts)
+    for each in _picked(source, runs, None, ExitStack()):
+        if isinstance(each.store, Lab):
+            parts.append(LabTables(each.store, each.run_ids))
+        else:
+            parts += each.groups((), logs=True)
+    return parts[0] if len(parts) == 1 else SeveralTables(parts)
 
 
 def trace_of(source: Source) -> Trace:
@@ -76,97 +117,78 @@ def trace_of(source: Source) -> Trace:
     Raises:
         InputError: It has none or several, or is something else.
     """
-    found = list(_flat(source))
+    found = list(_flat(source, ExitStack()))
     if len(found) == 1 and isinstance(found[0], Trace):
         return found[0]
     raise InputError(f"one run or trace is needed here, not {source!r:.80}; of a lab, `lab.trace(run_id)` gives one")
 
 
-def _flat(source: Any) -> Iterator[Trace | Lab]:
+def _picked(
+    source: Source,
+    runs: Sequence[str] | None,
+    keep: Callable[[list[str]], Iterable[str]] | None,
+    opened: ExitStack,
+) -> Iterator[Picked]:
+    if runs is not None and (isinstance(runs, str) or not all(isinstance(run_id, str) for run_id in runs)):
+        raise InputError(f"`runs` takes a list of run ids, not {runs!r:.80}")
+    wanted = None if runs is None else set(runs)
+    seen: set[str] = set()
+    for store, families in _stores(_flat(source, opened)):
+        new = dict.fromkeys(run_id for run_id, _ in families if run_id not in seen)
+        kept = [run_id for run_id in new if wanted is None or run_id in wanted]
+        chosen = set(kept if keep is None else keep(kept))
+        seen.update(chosen)
+        traces = [each for each in store if each.events[0].run_id in chosen] if isinstance(store, list) else store
+        yield Picked(traces, [family for family in families if family[0] in chosen])
+
+
+def _stores(found: Iterable[Trace | Lab | Export]) -> Iterator[tuple[list[Trace] | Lab | Export, list[Family]]]:
+    """What was found with its runs; traces in a row together, each run once."""
+    traces: dict[str, Trace] = {}
+    for each in found:
+        if isinstance(each, Trace):
+            if len(each):
+                traces.setdefault(each.events[0].run_id, each)
+            continue
+        if traces:
+            yield list(traces.values()), list(map(_family, traces.values()))
+            traces = {}
+        yield each, each.families()
+    yield list(traces.values()), list(map(_family, traces.values()))
+
+
+def _family(trace: Trace) -> Family:
+    first = trace.events[0]
+    return first.run_id, first.parent_run_id if first.type == "run_started" else None
+
+
+def _flat(source: Any, opened: ExitStack) -> Iterator[Trace | Lab | Export]:
     if isinstance(source, Trace | Lab):
         yield source
+    elif isinstance(source, str | Path):
+        for each in open_path(Path(source)):
+            yield opened.enter_context(each) if isinstance(each, Lab) else each
     elif isinstance(source, HasTrace):
         yield source.trace
-    elif isinstance(source, Iterable) and not isinstance(source, str | bytes | dict):
+    elif isinstance(source, Iterable) and not isinstance(source, bytes | dict):
         for each in source:
-            yield from _flat(each)
+            yield from _flat(each, opened)
+    elif isinstance(runs := getattr(source, "runs", None), Iterable) and not isinstance(runs, str | bytes | dict):
+        yield from _flat(runs, opened)
     else:
-        raise InputError(f"frames are made from a run, a trace, a lab or a list of them, not from {source!r:.80}")
+        raise InputError(
+            f"frames are made from a run, a trace, a lab, a file or folder, or a list of them, not from {source!r:.80}"
+        )
 
 
-def _part(source: Trace | Lab, seen: set[str], runs: Sequence[str] | None) -> Tables:
-    if isinstance(source, Lab):
-        wanted = runs
-        if seen:
-            known = [info.run_id for info in reversed(source.runs())] if runs is None else runs
-            wanted = [run_id for run_id in known if run_id not in seen]
-        return _LabTables(source, wanted)
-    return _TraceTables(source, wanted=len(source) > 0 and _is_new(source, seen, runs))
-
-
-def _is_new(trace: Trace, seen: set[str], runs: Sequence[str] | None) -> bool:
-    run_id = trace.events[0].run_id
-    return run_id not in seen and (runs is None or run_id in runs)
-
-
-class _TraceTables:
-    """One trace, as far as it has come."""
-
-    def __init__(self, trace: Trace, *, wanted: bool) -> None:
-        self._events = list(trace.events) if wanted else []
-        self._status = trace.status
-
-    @cached_property
-    def _run_ids(self) -> list[str]:
-        return [self._events[0].run_id] if self._events else []
-
-    @cached_property
-    def _batches(self) -> dict[str, pa.RecordBatch]:
-        return pack.to_batches(Projection.of(self._events))
-
-    def table(self, name: str) -> pa.Table:
-        return pack.to_table(name, [self._batches[name]] if self._events else [], self._run_ids)
-
-    def logs(self) -> dict[tuple[str, int], PackedLog]:
-        return {
-            (event.run_id, event.seq): (event.chunks.offsets, event.chunks.kinds, event.chunks.sizes)
-            for event in self._events
-            if isinstance(event, ModelReplied)
-        }
-
-    def statuses(self) -> dict[str, str]:
-        return dict.fromkeys(self._run_ids, self._status)
-
-
-class _LabTables:
-    """The runs of a lab, read by columns."""
-
-    def __init__(self, lab: Lab, run_ids: Sequence[str] | None) -> None:
-        self._lab, self._run_ids = lab, run_ids
-
-    def table(self, name: str) -> pa.Table:
-        return self._lab.columns(name, self._run_ids)
-
-    def logs(self) -> dict[tuple[str, int], PackedLog]:
-        return {(run_id, seq): split_log(data) for run_id, seq, data in self._lab.chunk_logs(self._run_ids)}
-
-    def statuses(self) -> dict[str, str]:
-        wanted = None if self._run_ids is None else set(self._run_ids)
-        return {info.run_id: info.status for info in self._lab.runs() if wanted is None or info.run_id in wanted}
-
-
-class _Several:
-    """Several sources, one below the other."""
-
-    def __init__(self, parts: Sequence[Tables]) -> None:
-        self._parts = parts
-
-    def table(self, name: str) -> pa.Table:
-        empty = pack.to_table(name, [], [])
-        return pa.concat_tables([empty, *(part.table(name) for part in self._parts)]).combine_chunks()
-
-    def logs(self) -> dict[tuple[str, int], PackedLog]:
-        return {key: log for part in self._parts for key, log in part.logs().items()}
-
-    def statuses(self) -> dict[str, str]:
-        return {run_id: status for part in self._parts for run_id, status in part.statuses().items()}
+def _gathered(traces: Sequence[Trace]) -> Iterator[list[Trace]]:
+    group: list[Trace] = []
+    taken = 0
+    for trace in traces:
+        if group and taken + len(trace) > _EVENTS_AT_ONCE:
+            yield group
+            group, taken = [], 0
+        group.append(trace)
+        taken += len(trace)
+    if group:
+        yield group

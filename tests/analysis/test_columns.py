@@ -21,6 +21,7 @@ MAKERS = {
     "tool_calls": frames.tool_calls_df,
     "approvals": frames.approvals_df,
     "chunks": frames.chunks_df,
+    "events": frames.events_df,
 }
 WORDS_OF_THE_ROWS = {c.name for frame in FRAMES.values() for c in frame if c.is_category and c.words is None}
 UNITS = {"s": "_s", "bytes": "_bytes", "tokens": "_tokens"}

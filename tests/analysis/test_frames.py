@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentlab import Agent, ScriptedModel, call, frozen, say, tool
-from agentlab.analysis.frames import approvals_df, chunks_df, messages_df, runs_df, steps_df, tool_calls_df
+from agentlab.analysis.frames import approvals_df, chunks_df, events_df, messages_df, runs_df, steps_df, tool_calls_df
 from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
 from agentlab.trace.events import ToolReturned, ToolStarted
@@ -25,6 +25,7 @@ FRAMES = {
     "tool_calls": tool_calls_df,
     "approvals": approvals_df,
     "chunks": chunks_df,
+    "events": events_df,
 }
 
 NEARLY = pytest.approx(0.25, abs=1e-4)
@@ -390,9 +391,9 @@ def test_runs_of_several_sources_keep_their_order() -> None:
     assert steps_df(iter(sources))["step"].tolist() == [1, 2, 3, 1, 1, 2]
 
 
-@pytest.mark.parametrize("wrong", [None, "run-1", 7, {"a": 1}], ids=repr)
+@pytest.mark.parametrize("wrong", [None, 7, {"a": 1}, b"run-1", [trace_of(1), None]], ids=repr)
 def test_something_else_is_no_source(wrong: Any) -> None:
-    with pytest.raises(InputError, match="frames are made from a run, a trace, a lab or a list of them, not from"):
+    with pytest.raises(InputError, match=r"frames are made from a run, a trace, a lab, a file or folder, .*, not from"):
         runs_df(wrong)
 
 
