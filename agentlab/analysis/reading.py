@@ -1,0 +1,239 @@
+"""How a frame is read: which runs, which columns, which rows, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload
+
+import pandas as pd
+import pyarrow as pa
+
+from agentlab.analysis.column import Column
+from agentlab.analysis.columns import chosen, columns_of, documented
+from agentlab.analysis.engines import ENGINES, Engine, plain_schema, to_table
+from agentlab.analysis.filters import Filter, Where
+from agentlab.analysis.inherited import NEEDED, Inherited, Shared
+from agentlab.analysis.parquet import Export
+from agentlab.analysis.sources import Picked, Source, picked
+from agentlab.analysis.tables import Tables
+from agentlab.errors import InputError
+from agentlab.lab import pack
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Maker: TypeAlias = Callable[[Tables, frozenset[str]], Mapping[str, Any]]
+"""From the tables of some runs, and the names of the columns that are needed, to at least these columns: arrays, or
+functions that make them."""
+
+_ARGUMENTS = """
+    Args:
+        source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
+        runs: Only runs with these ids.
+        columns: Only these columns, in this order; the others are not read.
+        where: Only rows that meet these conditions: by column a value, several, or `(operator, value)`; or an
+            expression of `pyarrow.compute`. See `agentlab.analysis.filters`.
+        limit: At most so many rows.
+        offset: Rows to leave out first; the order of the rows is always the same.
+        inherited: Messages that a run took over from its parent: `once` counts each with the run where it joined, as
+            long as that run is in the frame; `each` counts it with every run that has it.
+        engine: `pandas`, `pyarrow` (a table), or `polars`.
+
+    Raises:
+        InputError: The source is something else, or an argument does not fit; told with what would.
+        StoreError: A file of the source cannot be read.
+"""
+
+
+class FrameReader(Protocol):
+    """A function that reads a frame."""
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        runs: Sequence[str] | None = ...,
+        columns: Sequence[str] | None = ...,
+        where: Where | None = ...,
+        limit: int | None = ...,
+        offset: int = ...,
+        inherited: Inherited = ...,
+        engine: Literal["pandas"] = ...,
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        runs: Sequence[str] | None = ...,
+        columns: Sequence[str] | None = ...,
+        where: Where | None = ...,
+        limit: int | None = ...,
+        offset: int = ...,
+        inherited: Inherited = ...,
+        engine: Literal["pyarrow"],
+    ) -> pa.Table: ...
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        runs: Sequence[str] | None = ...,
+        columns: Sequence[str] | None = ...,
+        where: Where | None = ...,
+        limit: int | None = ...,
+        offset: int = ...,
+        inherited: Inherited = ...,
+        engine: Literal["polars"],
+    ) -> pl.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a frame is made."""
+
+    name: str
+    maker: Maker
+    reads: tuple[str, ...]
+    """Tables of `pack.SCHEMAS` that it is made from."""
+    logs: bool
+    """Whether it may look at chunk logs."""
+
+    def groups(self, store: Picked, needed: frozenset[str]) -> Iterator[Tables]:
+        """The tables of the runs of a store, as many at a time as fit into the memory."""
+        parts = [part for table in self.reads for part in pack.part_names(table, needed)]
+        return store.groups(parts, logs=self.logs)
+
+    def made(self, tables: Tables, columns: Sequence[Column]) -> pa.Table:
+        """Rows of the frame, in plain types."""
+        arrays = self.maker(tables, frozenset(column.name for column in columns))
+        return to_table(columns, {column.name: _now(arrays[column.name]) for column in columns})
+
+
+def lazily(make: Callable[[], Mapping[str, Any]], names: Iterable[str]) -> dict[str, Callable[[], Any]]:
+    """Columns that are made together, once, when the first of them is needed."""
+    once = cache(make)
+    return {name: partial(_entry, once, name) for name in names}
+
+
+def _entry(make: Callable[[], Mapping[str, Any]], name: str) -> Any:
+    return make()[name]
+
+
+def _now(values: Any) -> Any:
+    return values() if callable(values) else values
+
+
+MADE: dict[str, Frame] = {}
+"""The frames that are made from tables, by name."""
+
+
+def frame(name: str, *, reads: Sequence[str], logs: bool = False) -> Callable[[Maker], FrameReader]:
+    """Makes of a maker the function that reads its frame from any source.
+
+    Args:
+        name: The frame's name in `columns.FRAMES`.
+        reads: Tables of `pack.SCHEMAS` that the maker looks at.
+        logs: Whether it may look at chunk logs.
+    """
+
+    def make(maker: Maker) -> FrameReader:
+        MADE[name] = Frame(name, maker, tuple(reads), logs)
+
+        def read_frame(
+            source: Source,
+            *,
+            runs: Sequence[str] | None = None,
+            columns: Sequence[str] | None = None,
+            where: Where | None = None,
+            limit: int | None = None,
+            offset: int = 0,
+            inherited: Inherited = "once",
+            engine: Engine = "pandas",
+        ) -> Any:
+            wanted = chosen(name, columns)
+            rows = Filter.of(where, columns_of(name))
+            _check(limit, offset, inherited, engine)
+            with picked(source, runs, rows.runs) as stores:
+                shared = _shared(stores) if name in ("runs", "messages") and inherited == "once" else Shared()
+                table = _page(read(name, stores, wanted, rows, shared), wanted, limit, offset)
+            return ENGINES[engine](wanted, table)
+
+        read_frame.__name__ = read_frame.__qualname__ = f"{name}_df"
+        read_frame.__module__ = maker.__module__
+        read_frame.__doc__ = f"{(maker.__doc__ or '').rstrip()}\n{_ARGUMENTS}"
+        return documented(name)(read_frame)
+
+    return make
+
+
+def read(
+    name: str, stores: Sequence[Picked], columns: Sequence[Column], rows: Filter, shared: Shared
+) -> Iterator[pa.Table]:
+    """Rows of a frame, some at a time, in plain types."""
+    needed = {column.name: column for column in (*columns, *rows.columns)}
+    if len(shared.keys):
+        keys = NEEDED if name == "messages" else ("run_id", "n_messages")
+        needed |= {column.name: column for column in columns_of(name) if column.name in keys}
+    for store in stores:
+        for table in _unfiltered(name, store, tuple(needed.values()), rows if not len(shared.keys) else None):
+            counted = shared.counted(table) if name == "runs" and "n_messages" in needed else table
+            counted = shared.without(counted) if name == "messages" else counted
+            yield rows.rows(counted).select([column.name for column in columns])
+
+
+def _unfiltered(name: str, store: Picked, columns: Sequence[Column], rows: Filter | None) -> Iterator[pa.Table]:
+    """Rows of the picked runs; an export leaves out what is not wanted while it reads."""
+    if isinstance(store.store, Export):
+        yield from store.store.batches(name, columns, store.run_ids, None if rows is None else rows.expression)
+        return
+    made = MADE[name]
+    for tables in made.groups(store, frozenset(column.name for column in columns)):
+        yield made.made(tables, columns)
+
+
+def _shared(stores: Sequence[Picked]) -> Shared:
+    """The messages that runs of these stores share with the run they go on from."""
+    children = [_only_children(store) for store in stores]
+    if not any(each.families for each in children):
+        return Shared()
+    columns = [column for column in columns_of("messages") if column.name in NEEDED]
+    every = partial(read, "messages", columns=columns, rows=Filter.of(None, ()), shared=Shared())
+    return Shared.of(every(stores=children), every(stores=stores))
+
+
+def _only_children(store: Picked) -> Picked:
+    families = [family for family in store.families if family[1] is not None]
+    ids = {run_id for run_id, _ in families}
+    of_it = store.store
+    traces = [trace for trace in of_it if trace.events[0].run_id in ids] if isinstance(of_it, list) else of_it
+    return Picked(traces, families)
+
+
+def _page(tables: Iterator[pa.Table], columns: Sequence[Column], limit: int | None, offset: int) -> pa.Table:
+    """The rows from `offset` on; reading ends when there are enough."""
+    found = [plain_schema(columns).empty_table()]
+    skipped, wanted = offset, limit
+    for table in tables:
+        left = table.slice(skipped, wanted)
+        skipped = max(0, skipped - len(table))
+        found.append(left)
+        if wanted is not None:
+            wanted -= len(left)
+            if wanted <= 0:
+                break
+    return pa.concat_tables(found)
+
+
+def _check(limit: object, offset: object, inherited: object, engine: object) -> None:
+    for name, value in (("limit", 0 if limit is None else limit), ("offset", offset)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InputError(f"`{name}` takes a number of rows, 0 or more, not {value!r:.80}")
+    for name, value, words in (("inherited", inherited, ("once", "each")), ("engine", engine, tuple(ENGINES))):
+        if value not in words:
+            raise InputError(f"`{name}` is one of {', '.join(words)}, not {value!r:.80}")

@@ -1,0 +1,139 @@
+"""The tables that frames are computed from, of traces in memory or of runs in a lab: a group of runs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache, cached_property
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+
+from agentlab.lab import pack
+from agentlab.lab.encode import encode, split_log
+from agentlab.lab.lab import Lab
+from agentlab.lab.project import Projection
+from agentlab.trace.events import Event, ModelReplied
+from agentlab.trace.redact import Redactor
+from agentlab.trace.trace import Trace
+
+PackedLog: TypeAlias = tuple[bytes, bytes, bytes]
+"""Offsets, kinds and sizes."""
+
+
+class Tables(Protocol):
+    """Tables of `pack.SCHEMAS` over some runs, each with a first column `run_id`."""
+
+    def table(self, name: str, texts: Collection[str] | None = None) -> pa.Table:
+        """A table; rows of one run stand together, in the order of the runs. Of its long texts all, or these."""
+        ...
+
+    def logs(self) -> dict[tuple[str, int], PackedLog]:
+        """The chunk logs, by run and number of the reply's event."""
+        ...
+
+    def statuses(self) -> dict[str, str]:
+        """`running`, `paused`, `finished` or `interrupted`, by run."""
+        ...
+
+    def event_texts(self) -> Iterator[tuple[str, str]]:
+        """The events as JSON arrays, in order, each with its run; a run may have several."""
+        ...
+
+
+class TraceTables:
+    """Traces, as far as they have come, without keys and tokens: as a lab would have kept them."""
+
+    def __init__(self, traces: Sequence[Trace]) -> None:
+        self._kept = [_Kept(trace) for trace in traces if len(trace)]
+
+    def table(self, name: str, texts: Collection[str] | None = None) -> pa.Table:
+        names = pack.schema_of(name, texts).names
+        batches = [kept.batches[name].select(names) for kept in self._kept]
+        return pack.to_table(name, batches, [kept.run_id for kept in self._kept], texts)
+
+    def logs(self) -> dict[tuple[str, int], PackedLog]:
+        return {
+            (event.run_id, event.seq): (event.chunks.offsets, event.chunks.kinds, event.chunks.sizes)
+            for kept in self._kept
+            for event in kept.events
+            if isinstance(event, ModelReplied)
+        }
+
+    def statuses(self) -> dict[str, str]:
+        return {kept.run_id: kept.status for kept in self._kept}
+
+    def event_texts(self) -> Iterator[tuple[str, str]]:
+        return ((kept.run_id, kept.text) for kept in self._kept)
+
+
+class _Kept:
+    """A trace as it is now, made fit to be looked at."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._events, self.status = list(trace.events), trace.status
+        self.run_id = self._events[0].run_id
+
+    @cached_property
+    def _encoded(self) -> tuple[list[Event], str]:
+        return encode(self._events, _redactor())
+
+    @property
+    def events(self) -> list[Event]:
+        return self._encoded[0]
+
+    @property
+    def text(self) -> str:
+        return self._encoded[1]
+
+    @cached_property
+    def batches(self) -> dict[str, pa.RecordBatch]:
+        return pack.to_batches(Projection.of(self.events))
+
+
+class LabTables:
+    """Runs of a lab, read by columns."""
+
+    def __init__(self, lab: Lab, run_ids: Sequence[str]) -> None:
+        self._lab, self._run_ids = lab, run_ids
+        self._read: dict[tuple[str, frozenset[str] | None], pa.Table] = {}
+
+    def table(self, name: str, texts: Collection[str] | None = None) -> pa.Table:
+        key = name, None if texts is None else frozenset(texts)
+        if key not in self._read:
+            self._read[key] = self._lab.columns(name, self._run_ids, texts=texts)
+        return self._read[key]
+
+    def logs(self) -> dict[tuple[str, int], PackedLog]:
+        return {(run_id, seq): split_log(data) for run_id, seq, data in self._lab.chunk_logs(self._run_ids)}
+
+    def statuses(self) -> dict[str, str]:
+        return dict(self._lab.statuses(self._run_ids))
+
+    def event_texts(self) -> Iterator[tuple[str, str]]:
+        return self._lab.event_texts(self._run_ids)
+
+
+class SeveralTables:
+    """Several groups, one below the other."""
+
+    def __init__(self, parts: Sequence[Tables]) -> None:
+        self._parts = parts
+
+    def table(self, name: str, texts: Collection[str] | None = None) -> pa.Table:
+        empty = pack.to_table(name, [], [], texts)
+        return pa.concat_tables([empty, *(part.table(name, texts) for part in self._parts)]).combine_chunks()
+
+    def logs(self) -> dict[tuple[str, int], PackedLog]:
+        return {key: log for part in self._parts for key, log in part.logs().items()}
+
+    def statuses(self) -> dict[str, str]:
+        return {run_id: status for part in self._parts for run_id, status in part.statuses().items()}
+
+    def event_texts(self) -> Iterator[tuple[str, str]]:
+        return (each for part in self._parts for each in part.event_texts())
+
+
+@cache
+def _redactor() -> Redactor:
+    """Made at first use: its regular expressions take a moment."""
+    return Redactor()
