@@ -99,7 +99,7 @@ class PriceBook:
         names = [name for name in (response_model, model) if name]
         for name in names:
             if name in self._own:
-                return Tariff(f"prices: {name}", rates=Rates.of(self._own[name]))
+                return Tariff(f"given: {name}", rates=Rates.of(self._own[name]))
         try:
             import genai_prices
         except ImportError:

@@ -40,7 +40,7 @@ USAGE = (
     tokens("known_output_tokens", "Replies of these."),
     Column("cost_usd", NUMBER, "Cost; NA when that of one call is not known.", "USD"),
     Column("n_unpriced", COUNT, "Calls whose cost is not known."),
-    Column("known_cost_usd", NUMBER, "Cost of the calls where it is known: at least so much was spent.", "USD"),
+    Column("known_cost_usd", NUMBER, "Cost of the calls where it is known; of no other call anything is added.", "USD"),
     Column("cost_source", WORDS, "Whose prices, of which version and day, and for which model."),
     Column("cost_note", WORDS, "Why a cost is not known, or what had to be supposed."),
 )
