@@ -1,18 +1,20 @@
-"""The frames and the picture as methods: `run.steps_df()`, `lab.messages_df()`, `run.plot()`.
+"""The frames, the picture and the live view as methods: `run.steps_df()`, `lab.messages_df()`, `run.view()`.
 
-The work is done by functions of `agentlab.analysis`, a floor above. Nothing here imports it: `_HOMES` says by name
-where each one lives, and it is loaded with the first call, so a run that nobody looks at never loads pandas.
+The work is done by `agentlab.analysis` and `agentlab.widgets`, floors above. Nothing here imports them: `_HOMES` says
+by name where each view lives, and it is loaded with the first call, so a run that nobody looks at never loads pandas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from agentlab.widgets.trace_view import TraceView
 
 _HOMES = {
     "runs_df": "agentlab.analysis.frames",
@@ -25,8 +27,10 @@ _HOMES = {
     "context_df": "agentlab.analysis.context",
     "ledger": "agentlab.analysis.usage",
     "waterfall": "agentlab.analysis.plots",
+    "TraceView": "agentlab.widgets.trace_view",
+    "view_in_lab": "agentlab.widgets.trace_view",
 }
-"""Where each view lives. The only place in the lower rooms that names `analysis`."""
+"""Where each view lives. The only place in the lower rooms that names `analysis` and `widgets`."""
 
 
 def view(name: str) -> Any:
@@ -93,3 +97,20 @@ class FrameViews(Frames):
         """
         axes: Axes = view("waterfall")(self, ax=ax)
         return axes
+
+    def view(self) -> TraceView:
+        """The trace as a widget: every step to open, search and filter; a run that goes on is shown as it goes."""
+        widget: TraceView = view("TraceView")(self)
+        return widget
+
+    def at(self, row: Mapping[str, Any] | pd.Series) -> TraceView:
+        """The widget, at what a row of a frame is about: `run.at(run.messages_df().iloc[7])`.
+
+        Args:
+            row: A row of a frame of messages, tool calls, approvals, steps or chunks.
+
+        Raises:
+            InputError: It is of another run.
+        """
+        widget: TraceView = view("TraceView")(self, at=row)
+        return widget

@@ -75,15 +75,19 @@ class Rows:
         """The step of a row; 0 before the first."""
         return self._steps[number]
 
-    def tools(self) -> tuple[list[str], list[tuple[int, int]]]:
-        """The names of all tools, and for each row of a call which it is."""
+    def tools(self, first: int) -> tuple[list[str], list[tuple[int, int]]]:
+        """The names of all tools, and for each row of a call, from a number on, which it is."""
         names: dict[str, int] = {}
         rows = [
             (number, names.setdefault(in_one_line(entry.tool), len(names)))
             for number, entry in enumerate(self._entries)
             if isinstance(entry, Called)
         ]
-        return list(names), rows
+        return list(names), rows[bisect.bisect_left(rows, (first, 0)) :]
+
+    def first_of_steps(self) -> dict[int, int]:
+        """The first row of each step."""
+        return {self._steps[number]: number for number, kind in enumerate(self.kinds) if kind == "S"}
 
     def whole_text(self, number: int, field: str) -> str:
         """A text of a row that was cut."""

@@ -1,0 +1,218 @@
+"""The trace of a run in a notebook, step by step as it runs, and its calls that wait, to be decided right there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from agentlab.agent.run import Run
+from agentlab.errors import AgentLabError, InputError
+from agentlab.lab.lab import Lab
+from agentlab.trace._items import Called, Said, Thought, Told
+from agentlab.trace._sections import started
+from agentlab.trace.events import EVENT
+from agentlab.trace.redact import Redactor
+from agentlab.trace.safe import visible
+from agentlab.trace.trace import Trace
+from agentlab.trace.words import as_json
+from agentlab.widgets.asks import decision_from
+from agentlab.widgets.base import LabWidget
+from agentlab.widgets.feed import Feed
+from agentlab.widgets.live_run import LiveInLab, LiveRun
+from agentlab.widgets.request_view import request_of_step
+from agentlab.widgets.script import script, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COPY_CHARS = 5_000_000
+_PAGES_AT_ONCE = 20
+
+
+class TraceView(LabWidget):
+    """The steps of one run, as a list that is quick however long it is.
+
+    A run that goes on is shown as it goes, and its calls that wait can be decided here. Everything a page sends is only
+    passed on; decisions that come late, twice or for another call change nothing and are told so.
+
+    Args:
+        source: A run, or a trace.
+        at: A row of a frame: its message, call or step is shown first.
+        follow: Where more of the trace comes from; None: a run tells itself, a trace has ended.
+
+    Raises:
+        InputError: The row is of another run.
+    """
+
+    _esm = script("trace_view")
+    _css = style("trace_view")
+
+    def __init__(
+        self,
+        source: Run | Trace,
+        *,
+        at: Mapping[str, Any] | pd.Series | None = None,
+        follow: LiveInLab | None = None,
+    ) -> None:
+        if not isinstance(source, Run | Trace):
+            raise InputError(
+                f"a view shows a run or a trace, not {source!r:.80}; of a lab, `lab.view(run_id)` opens one"
+            )
+        self._trace = source.trace if isinstance(source, Run) else source
+        self._live: LiveRun | LiveInLab | None = follow
+        if isinstance(source, Run) and (source.trace.live or source.pending):
+            self._live = LiveRun(source)
+        self._feed = Feed(self._trace, self._live, self.tell)
+        if at is not None:
+            self._feed.goto = self._feed.rows.of_frame_row(dict(at))
+        super().__init__()
+        self._watching = self._watch()
+
+    def state(self) -> dict[str, Any]:
+        """All that a page needs to draw the trace."""
+        return self._feed.snapshot()
+
+    def at(self, row: Mapping[str, Any] | pd.Series) -> TraceView:
+        """Show the message, call or step that a row of a frame is about; this view.
+
+        Raises:
+            InputError: It is of another run.
+        """
+        self._feed.goto = self._feed.rows.of_frame_row(dict(row))
+        self.tell("goto", row=self._feed.goto)
+        return self
+
+    def on_page(self, message: dict[str, Any]) -> None:
+        """Answer a page."""
+        answer = _ANSWERS.get(str(message.get("type")))
+        if answer is not None:
+            answer(self, message)
+
+    def describe(self) -> str:
+        """The run."""
+        begin = started(self._trace)
+        return "of an empty trace" if begin is None else f"of {begin.run_id}"
+
+    def _watch(self) -> object:
+        """What follows the run; it is held, for a loop forgets tasks that nobody holds."""
+        if self._live is None:
+            return None
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop, nobody to follow with: what is there now is shown
+            return None
+        events = self._live.follow()  # from now on nothing is missed, whenever the task begins
+        return loop.create_task(self._feed.watch(events))
+
+    def _on_resync(self, message: dict[str, Any]) -> None:
+        self.tell("snapshot", **self._feed.snapshot())
+
+    def _on_page_wanted(self, message: dict[str, Any]) -> None:
+        numbers = [number for number in message.get("pages", ())[:_PAGES_AT_ONCE] if type(number) is int]
+        self.tell("page", pages=self._feed.pages(numbers))
+
+    def _on_search(self, message: dict[str, Any]) -> None:
+        text = str(message.get("q", ""))
+        rows, more = self._feed.search(text) if text else ([], False)
+        self.tell("found", q=text, rows=rows, more=more)
+
+    def _on_whole(self, message: dict[str, Any]) -> None:
+        number, field = self._row_of(message), str(message.get("field"))
+        self.tell("whole", row=number, field=field, text=self._feed.rows.whole_text(number, field))
+
+    def _on_copy(self, message: dict[str, Any]) -> None:
+        whole = message.get("row") is None
+        text = self._trace_json() if whole else self._row_json(self._row_of(message))
+        self.tell("copy", row=message.get("row"), text=text)
+
+    def _on_raw(self, message: dict[str, Any]) -> None:
+        try:
+            text = request_of_step(self._trace, int(message.get("step", 0)))
+        except AgentLabError as exc:
+            text = str(exc)
+        self.tell("raw", step=message.get("step"), text=text)
+
+    def _on_ping(self, message: dict[str, Any]) -> None:
+        if self._live is not None:
+            self._live.seen()
+
+    def _on_stop(self, message: dict[str, Any]) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _on_decide(self, message: dict[str, Any]) -> None:
+        call_id, error = str(message.get("call_id")), None
+        try:
+            if self._live is None:
+                raise InputError("the run is over: nothing is decided any more")
+            self._live.seen()
+            call = next((call for call in self._live.pending() if call.call_id == call_id), None)
+            if call is None:
+                raise InputError("this call does not wait any more")
+            self._live.decide(call_id, decision_from(message, call), str(message.get("call_hash")))
+        except AgentLabError as exc:
+            error = visible(str(exc))
+        self.tell("decided", call_id=call_id, error=error)
+        self._feed.flush()
+
+    def _row_of(self, message: dict[str, Any]) -> int:
+        number = message.get("row")
+        if type(number) is not int or not 0 <= number < len(self._feed.rows):
+            raise InputError(f"there is no row {number!r}")
+        return number
+
+    def _trace_json(self) -> str:
+        """The events, one a line, as `to_jsonl` writes them; a part of a very long trace."""
+        redactor, lines, n_chars = Redactor(), list[str](), 0
+        for event in self._trace.events:
+            line = redactor.json(EVENT.dump_json(event, exclude_none=True)).decode()
+            n_chars += len(line)
+            if n_chars > _COPY_CHARS:
+                lines.append('{"note": "cut here; `trace.to_jsonl(path)` writes all of it"}')
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+    def _row_json(self, number: int) -> str:
+        """What the row is of: the call with its events, the message, or the event."""
+        entry = self._feed.rows.entry(number)
+        found: Any = self._feed.rows.row(number)
+        if isinstance(entry, Called) and (record := self._trace.tool_calls.get(entry.call_id)) is not None:
+            events = (record.requested, *record.decisions, record.started, record.returned)
+            found = [event.model_dump(mode="json", exclude_none=True) for event in events if event is not None]
+        elif isinstance(entry, Called | Said | Thought | Told) and entry.message_id:
+            found = next(
+                e.message.model_dump(mode="json", exclude_none=True)
+                for e in self._trace.entries
+                if e.message.id == entry.message_id
+            )
+        return as_json(orjson.loads(Redactor().json(orjson.dumps(found, default=str))))
+
+    def _repr_mimebundle_(self, **kinds: Any) -> Any:
+        """The view; where nothing can draw it, as on a page without a kernel, the static trace."""
+        bundle = super()._repr_mimebundle_(**kinds)
+        if bundle is not None:
+            bundle[0].update(self._trace._repr_mimebundle_())  # what a notebook keeps of a trace
+        return bundle
+
+
+def view_in_lab(lab: Lab, trace: Trace) -> TraceView:
+    """A run of a lab; one that has not ended is followed."""
+    return TraceView(trace, follow=None if trace.stop_reason else LiveInLab(lab, trace))
+
+
+_ANSWERS = {
+    "resync": TraceView._on_resync,
+    "page": TraceView._on_page_wanted,
+    "search": TraceView._on_search,
+    "whole": TraceView._on_whole,
+    "copy": TraceView._on_copy,
+    "raw": TraceView._on_raw,
+    "ping": TraceView._on_ping,
+    "stop": TraceView._on_stop,
+    "decide": TraceView._on_decide,
+}
+"""What a page may ask for."""

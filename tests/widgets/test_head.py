@@ -1,0 +1,101 @@
+"""The head of a trace view: its times are those of `runs_df`, its sums are missing where a part is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Limits, Price, ScriptedModel, call, tool
+from agentlab.trace.trace import Trace
+from agentlab.trace.words import MISSING
+from agentlab.widgets.head import BINS, Heads
+from tests.widgets.traces import long_trace
+
+
+@tool
+async def slow() -> str:
+    """Take a moment."""
+    await asyncio.sleep(0.02)
+    return "done"
+
+
+@tool
+async def asked() -> str:
+    """Take a moment when allowed."""
+    await asyncio.sleep(0.01)
+    return "done"
+
+
+POLICY = ApprovalPolicy(
+    rules=(ApprovalRule(tool="slow", decide="approve"), ApprovalRule(decide="ask")), approvers=(Ask(attended=True),)
+)
+
+
+async def decided_run(**settings):
+    script = [call("slow") + call("slow") + call("asked"), "Done."]
+    agent = Agent(ScriptedModel(script), [slow, asked], approval=POLICY, **settings)
+    run = agent.run("go", tags={"task": "t1"})
+    async for event in run:
+        if event.type == "approval_requested":
+            await asyncio.sleep(0.03)
+            run.approve(event.call_id)
+    return await run
+
+
+def facts(head):
+    return {name: value for name, value, *_ in head["facts"]}
+
+
+async def test_model_tool_and_human_time_are_those_of_the_frame():
+    run = await decided_run()
+    strip = Heads(run.trace).strip({1: 0, 2: 9})
+    frame = run.runs_df().iloc[0]
+    for n, name in ((3, "model_s"), (4, "tool_s"), (5, "human_s")):
+        assert sum(bar[n] for bar in strip["bins"]) == pytest.approx(frame[name], abs=1e-9), name
+    assert [bar[:2] for bar in strip["bins"]] == [[0, 1], [9, 2]]
+    assert strip["bins"][0][2].startswith("Step 1: model ")
+
+
+async def test_the_head_says_how_the_run_stands():
+    run = await decided_run()
+    head = Heads(run.trace).head(now_ns=None, stoppable=False, pending=0)
+    assert (head["title"], head["status"], head["tone"]) == ("agent", "end_turn", "good")
+    assert facts(head)["steps"] == "2"
+    assert "task=t1" in head["note"]
+    waiting = Heads(run.trace).head(now_ns=None, stoppable=True, pending=2)
+    assert (waiting["status"], waiting["tone"]) == ("waits for you", "warn")
+
+
+async def test_cost_is_told_where_a_price_is_known_and_missing_where_tokens_are():
+    priced = await decided_run(limits=Limits(price=Price(input_usd=1e6, output_usd=0)))
+    used = priced.usage.input_tokens
+    assert facts(Heads(priced.trace).head(now_ns=None, stoppable=False, pending=0))["cost"] == f"${used:.4f}"
+    unpriced = await decided_run()
+    assert "cost" not in facts(Heads(unpriced.trace).head(now_ns=None, stoppable=False, pending=0))
+
+
+def test_a_head_drawn_again_as_the_run_goes_on_is_the_head_of_the_whole():
+    trace, growing = long_trace(40), Trace()
+    heads = Heads(growing)
+    for event in trace.events:
+        growing.append(event)
+        if event.type == "step_finished":
+            heads.head(now_ns=None, stoppable=False, pending=0)
+    ended = {"now_ns": None, "stoppable": False, "pending": 0}
+    assert heads.head(**ended) == Heads(trace).head(**ended)
+
+
+def test_a_long_run_has_a_strip_of_bounded_length_that_loses_no_time():
+    trace = long_trace(2_000, messages_per_step=2)
+    assert len(trace.steps) > BINS
+    strip = Heads(trace).strip({})
+    assert len(strip["bins"]) <= BINS
+    assert strip["bins"][0][2].startswith("Steps 1 to ")
+    assert sum(sum(bar[3:6]) for bar in strip["bins"]) == pytest.approx(strip["total_s"])
+
+
+def test_a_trace_without_its_beginning_has_a_head_too():
+    head = Heads(Trace()).head(now_ns=None, stoppable=False, pending=0)
+    assert head["title"] == "A trace without its beginning"
+    assert facts(head)["elapsed"] == MISSING

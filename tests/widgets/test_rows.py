@@ -1,0 +1,108 @@
+"""The rows of a trace view: every item has one, long texts are cut and can be had whole, frames' rows are found."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentlab import Agent, ApprovalPolicy, ApprovalRule, OnFailure, Script, ScriptedModel, call, say, think, tool
+from agentlab.errors import InputError
+from agentlab.widgets.rows import TEXT_CHARS, Rows
+
+
+@tool
+def search(q: str) -> str:
+    """Find."""
+    if q == "fail":
+        raise ValueError("nothing there")
+    return f"found {q} " * 3
+
+
+async def run_of(*script, text="look", **settings):
+    return await Agent(ScriptedModel(script), [search], **settings).run(text)
+
+
+TWO_STEPS = (think("Hm.") + say("I will.") + call("search", q="cats"), "Found two.")
+
+
+async def test_every_step_has_a_heading_and_a_row_for_all_that_happened():
+    rows = Rows((await run_of(*TWO_STEPS)).trace)
+    assert rows.kinds == "uSracdSad"
+    assert [rows.step_of(n) for n in range(len(rows))] == [0, *[1] * 5, *[2] * 3]
+    shown = rows.rows(0, len(rows))
+    assert [row.get("text") for row in shown if row["k"] in "ura"] == ["look", "Hm.", "I will.", "Found two."]
+    assert shown[1]["title"] == "Step 1"
+    assert [name for name, *_ in shown[1]["facts"]] == ["tokens", "TTFT", "took"]
+    called = shown[4]
+    assert (called["title"], called["status"], called["args"]) == ("search", "success", '{"q": "cats"}')
+    assert called["ret"].startswith("found cats")
+
+
+async def test_a_failed_call_and_a_denied_one_say_so():
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Script(True, "not today"),))
+    run = await run_of(call("search", q="fail"), call("search", q="x"), "Done.", approval=policy, heartbeat=OnFailure())
+    first, second = (row for row in Rows(run.trace).rows(0, 99) if row["k"] == "c")
+    assert (first["status"], first["error"]) == ("error", "ValueError")
+    assert (second["note"], second["approval"]) == ("never ran", "denied by script: not today")
+
+
+async def test_a_long_text_is_cut_and_can_be_had_whole():
+    long = "all of it. " * 1_000
+    rows = Rows((await run_of(long)).trace)
+    number = rows.kinds.index("a")
+    row = rows.row(number)
+    assert len(row["text"]) == TEXT_CHARS
+    assert row["text_more"] == len(long) - TEXT_CHARS
+    assert rows.whole_text(number, "text") == long
+
+
+async def test_the_last_rows_can_be_made_again_when_more_has_happened():
+    trace = (await run_of(*TWO_STEPS)).trace
+    whole = Rows(trace)
+    partly = Rows(type(trace)(trace.events[: len(trace.events) // 2]))
+    partly._trace = trace
+    first = partly.renew(1)
+    assert (first, partly.kinds) == (1, whole.kinds)
+    assert partly.rows(0, 99) == whole.rows(0, 99)
+
+
+async def test_tools_are_told_once_and_by_row():
+    rows = Rows((await run_of(call("search", q="a") + call("search", q="b"), call("nothing", x=1), "Done.")).trace)
+    calls = [n for n, kind in enumerate(rows.kinds) if kind == "c"]
+    assert rows.tools(0) == (["search", "nothing"], [(calls[0], 0), (calls[1], 0), (calls[2], 1)])
+    assert rows.tools(calls[2])[1] == [(calls[2], 1)]
+
+
+async def test_a_text_is_found_in_any_case_and_the_number_of_hits_is_limited():
+    rows = Rows((await run_of(*TWO_STEPS)).trace)
+    assert rows.search("FOUND", 10) == ([rows.kinds.index("c"), len(rows) - 2], False)
+    assert rows.search("found", 1) == ([rows.kinds.index("c")], True)
+    assert rows.search("elephants", 10) == ([], False)
+
+
+async def test_the_row_of_a_frame_is_found():
+    run = await run_of(*TWO_STEPS)
+    rows = Rows(run.trace)
+    messages, calls, steps = run.messages_df(), run.tool_calls_df(), run.steps_df()
+    of_answer = rows.of_frame_row(messages[messages.text == "Found two."].iloc[0])
+    assert rows.row(of_answer)["text"] == "Found two."
+    assert rows.kinds[rows.of_frame_row(calls.iloc[0])] == "c"
+    assert rows.row(rows.of_frame_row(steps.iloc[1]))["title"] == "Step 2"
+
+
+async def test_a_row_of_another_run_is_refused_by_name():
+    run, other = await run_of("Hi."), await run_of("Ho.")
+    with pytest.raises(InputError, match=f"is of run '{other.id}'"):
+        Rows(run.trace).of_frame_row(other.steps_df().iloc[0])
+    with pytest.raises(InputError, match="there is no step 7"):
+        Rows(run.trace).of_frame_row({"step": 7})
+    with pytest.raises(InputError, match="is no step"):
+        Rows(run.trace).of_frame_row({})
+
+
+async def test_an_inherited_conversation_has_a_heading_of_its_own():
+    first = await run_of("One.")
+    agent = Agent(ScriptedModel(["One.", "Two."]), [search])
+    second = await agent.run("again", history=first)
+    rows = Rows(second.trace)
+    assert rows.kinds == "SuauSad"
+    assert rows.row(0)["facts"] == [["", "2 messages"]]
