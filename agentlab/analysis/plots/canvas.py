@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.container import Container
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from agentlab.analysis.plots.lettering import lettering
@@ -33,10 +34,9 @@ def canvas(ax: Axes | None, *, width_in: float = WIDTH_IN, height_in: float = HE
 
 def save_picture(ax: Axes, path: Path, *, dpi: int = 120) -> None:
     """Write the figure of this plot to a file, its kind by the ending, and let the figure go."""
-    figure = ax.get_figure(root=True)
-    if figure is not None:
-        figure.savefig(path, dpi=dpi)
-        plt.close(figure)
+    figure = _whole_figure(ax)
+    figure.savefig(path, dpi=dpi)
+    plt.close(figure)
 
 
 def frame(ax: Axes, x_label: str, y_label: str, *, grid: str = "y") -> None:
@@ -105,10 +105,16 @@ def say(ax: Axes, sentence: str, title: str = "") -> Axes:
     return ax
 
 
+def _whole_figure(ax: Axes) -> Figure:
+    """Also of axes in a part of a figure; `get_figure(root=True)` is younger than matplotlib 3.9."""
+    whole: Figure = ax.figure.figure
+    return whole
+
+
 def _columns_that_fit(ax: Axes, names: Sequence[str]) -> int:
-    figure = ax.get_figure(root=True)
-    whole_in = figure.get_size_inches()[0] if figure is not None else WIDTH_IN
-    room_in = whole_in * ax.get_position().width * 1.2  # constrained layout leaves more than the default margins
+    room_in = (
+        _whole_figure(ax).get_size_inches()[0] * ax.get_position().width * 1.2
+    )  # constrained layout leaves more than the default margins
     return next((n for n in range(len(names), 1, -1) if _key_in(names, n) <= room_in), 1)
 
 

@@ -236,8 +236,8 @@ def _told(name: str, point: Point, cluster: str | None) -> str:
 
 def _frame(ax: Axes, cost: str, success: str, *, rate: bool) -> None:
     ax.margins(0.12)
-    y_label = f"share of runs: {label(success)}" if rate else f"mean {column_label(success)} of a run"
-    frame(ax, f"mean {column_label(cost)} of a run", y_label, grid="both")
+    y_label = f"share of runs: {label(success)}" if rate else column_label(success, "mean {} of a run")
+    frame(ax, column_label(cost, "mean {} of a run"), y_label, grid="both")
     if rate:
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))

@@ -46,13 +46,18 @@ def labels(texts: Iterable[str], limit_chars: int = LABEL_CHARS) -> list[str]:
     return found
 
 
-def column_label(name: str) -> str:
-    """A column of a frame in words, its unit behind it."""
+def column_label(name: str, said: str = "{}") -> str:
+    """A column of a frame in words, its unit behind them.
+
+    Args:
+        name: The column's name.
+        said: What is said of it, such as `mean {}`.
+    """
     words = label(name)
     for ending, unit in _UNITS.items():
         if words.endswith(ending):
-            return f"{words.removesuffix(ending).replace('_', ' ')} [{unit}]"
-    return words
+            return f"{said.format(words.removesuffix(ending).replace('_', ' '))} [{unit}]"
+    return said.format(words)
 
 
 def lettering(*texts: str) -> dict[str, Any]:

@@ -78,9 +78,12 @@ def _draw_parts(ax: Axes, prompts: pd.DataFrame, parts: pd.DataFrame) -> tuple[s
     bottom = np.zeros(len(steps))
     for part, style in PARTS.items():
         if part in table.columns:
-            tokens = np.nan_to_num(table[part].to_numpy(dtype=float))
-            key.append((ax.bar(steps, tokens, width=0.72, bottom=bottom, label=part, **style), part.replace("_", " ")))
-            bottom += tokens
+            tokens = table[part].to_numpy(dtype=float)
+            there = ~np.isnan(tokens)
+            at, below = np.array(steps)[there], bottom[there]
+            bars = ax.bar(at, tokens[there], width=0.72, bottom=below, label=part, **style)
+            key.append((bars, part.replace("_", " ")))
+            bottom[there] += tokens[there]
     if not shared:
         return f"{_TITLE}: nobody counted it, estimated by length of text", key
     return f"{_TITLE}: what the provider counted, shared out by length of text", key + _mark_untold(ax, prompts)
