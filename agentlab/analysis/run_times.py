@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -58,9 +59,11 @@ def tool_spans(tools: pa.Table, groups: Groups) -> Spans:
 
 
 def human_spans(approvals: pa.Table, groups: Groups) -> Spans:
-    """When a person was waited for, and answered."""
-    starts, ends = floats(approvals["requested_ns"]), floats(approvals["decided_ns"])
-    answered = rows_where(approvals["approver_kind"], "person") & ~np.isnan(starts)
+    """When a person was waited for, and answered; not while another was asked first, who handed the call on."""
+    ends = floats(approvals["decided_ns"])
+    by_call = [groups.of_row, pd.factorize(approvals["call_id"].to_numpy())[0]]
+    starts = np.fmax(floats(approvals["requested_ns"]), pd.Series(ends).groupby(by_call).shift().to_numpy())
+    answered = rows_where(approvals["approver_kind"], "person") & approvals["requested_ns"].is_valid().to_numpy()
     return Spans(groups.only(answered), starts, ends)
 
 
