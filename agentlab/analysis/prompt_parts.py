@@ -145,10 +145,10 @@ class Prompts:
         return np.asarray(run * _EVENTS_PER_RUN + seq)
 
     def _messages(self) -> pa.Table:
-        """The texts of messages. One of which nothing is known, or that has a picture, cannot be measured."""
+        """The texts of messages. What has a picture, or a return that is no text, cannot be measured."""
         table = self._said
-        silent = pc.and_(pc.is_null(table["text"]), pc.is_null(table["reasoning"]))
-        unknown = pc.and_(silent, pc.equal(table["n_tool_calls"], 0))
+        returns = pc.is_in(table["role"], value_set=pa.array(["tool", "approval"]))
+        unknown = pc.and_(pc.and_(returns, pc.is_null(table["text"])), pc.equal(table["n_tool_calls"], 0))
         tool = pc.equal(table["role"], "tool")
         return _piece_table(
             table,
