@@ -44,7 +44,8 @@ class TokenCounter:
     tokenizer: Tokenizer | None = None
 
     def __post_init__(self) -> None:
-        if self.tokenizer is not None and not (callable(self.tokenizer) or hasattr(self.tokenizer, "encode")):
+        counts = callable(self.tokenizer) or hasattr(self.tokenizer, "encode")
+        if self.tokenizer is not None and (not counts or isinstance(self.tokenizer, str)):  # a name can encode itself
             raise InputError(
                 f"`tokenizer` takes a function from a text to its number of tokens, not {self.tokenizer!r:.80}"
             )
