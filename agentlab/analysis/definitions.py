@@ -38,8 +38,11 @@ class Definition(Protocol):
     formulas: ClassVar[Mapping[str, str]]
     """By column, those that the tool has; all other columns are NA."""
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
-        """Between which events it takes gaps; None: it takes none."""
+    takes_gaps: ClassVar[bool]
+    """Whether it looks at the gaps between single chunks."""
+
+    def counted(self, logs: ChunkLogs) -> Flags:
+        """Which events stop its clock, and have gaps between them."""
         ...
 
     def measures(self, calls: ModelCalls, runs: pa.Table) -> dict[str, Floats]:
@@ -54,6 +57,7 @@ class AgentLab:
     """
 
     name: ClassVar[DefinitionName] = "agentlab"
+    takes_gaps: ClassVar[bool] = True
     formulas: ClassVar[Mapping[str, str]] = {
         "ttfb_s": "headers - request",
         "ttft_s": "first reasoning, content or tool delta - request",
@@ -68,7 +72,7 @@ class AgentLab:
         "timed_tokens": "usage; without reasoning, where none was seen first",
     }
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
+    def counted(self, logs: ChunkLogs) -> Flags:
         """Events with a payload."""
         return logs.carry(PAYLOAD)
 
@@ -87,6 +91,7 @@ class VLLM:
     """
 
     name: ClassVar[DefinitionName] = "vllm"
+    takes_gaps: ClassVar[bool] = True
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first event with choices - request",
         "itl_mean_s": "mean of the gaps of the call",
@@ -96,13 +101,15 @@ class VLLM:
         "timed_tokens": "usage; NA without",
     }
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
+    def counted(self, logs: ChunkLogs) -> Flags:
         """Events with a non-empty `choices`."""
-        return _with_choices(logs)
+        marker = (logs.kinds == ChunkKind.DONE) & (logs.sizes_bytes > 0) & (logs.sizes_bytes < _LEAST_CHOICE_BYTES)
+        found: Flags = (logs.carry(_WITH_CHOICE) | (logs.kinds == 0)) & ~marker
+        return found
 
     def measures(self, calls: ModelCalls, runs: pa.Table) -> dict[str, Floats]:
         """Its figures."""
-        seen = _with_choices(calls.logs)
+        seen = self.counted(calls.logs)
         first_ns, last_ns, tokens = calls.logs.first_ns(seen), calls.logs.last_ns(seen), _positive(calls)
         return {
             "ttft_s": first_ns / NS_PER_S,
@@ -122,6 +129,7 @@ class GuideLLM:
     """
 
     name: ClassVar[DefinitionName] = "guidellm"
+    takes_gaps: ClassVar[bool] = False
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first reasoning, content or tool delta - request",
         "ttfot_s": "first content or tool delta - request",
@@ -131,9 +139,9 @@ class GuideLLM:
         "timed_tokens": "usage, else the number of events with a delta",
     }
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
-        """It takes no gaps."""
-        return None
+    def counted(self, logs: ChunkLogs) -> Flags:
+        """Events with a payload."""
+        return logs.carry(PAYLOAD)
 
     def measures(self, calls: ModelCalls, runs: pa.Table) -> dict[str, Floats]:
         """Its figures."""
@@ -159,6 +167,7 @@ class AIPerf:
     """
 
     name: ClassVar[DefinitionName] = "aiperf"
+    takes_gaps: ClassVar[bool] = True
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first non-empty response - request; reasoning counts",
         "ttfot_s": "first non-reasoning response - request",
@@ -168,7 +177,7 @@ class AIPerf:
         "timed_tokens": "usage; NA without",
     }
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
+    def counted(self, logs: ChunkLogs) -> Flags:
         """Responses with content."""
         return logs.carry(PAYLOAD)
 
@@ -192,6 +201,7 @@ class OTel:
     """
 
     name: ClassVar[DefinitionName] = "otel"
+    takes_gaps: ClassVar[bool] = True
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "time_to_first_chunk: first chunk of any kind - request",
         "itl_mean_s": "mean of the gaps of the call",
@@ -200,7 +210,7 @@ class OTel:
         "timed_tokens": "usage; NA without",
     }
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
+    def counted(self, logs: ChunkLogs) -> Flags:
         """Chunks with output."""
         return logs.carry(PAYLOAD)
 
@@ -225,15 +235,16 @@ class Letta:
     """
 
     name: ClassVar[DefinitionName] = "letta"
+    takes_gaps: ClassVar[bool] = False
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first delta of the run - the user's message",
         "e2e_s": "end of the run - the user's message; NA before it has ended",
         "timed_tokens": "usage; NA without",
     }
 
-    def counted(self, logs: ChunkLogs) -> Flags | None:
-        """It takes no gaps."""
-        return None
+    def counted(self, logs: ChunkLogs) -> Flags:
+        """Events with a payload."""
+        return logs.carry(PAYLOAD)
 
     def measures(self, calls: ModelCalls, runs: pa.Table) -> dict[str, Floats]:
         """Its figures."""
@@ -272,13 +283,6 @@ def formulas() -> pd.DataFrame:
     """Who means what: the formulas in words, a row a measure and a column a definition; NA where there is none."""
     told = pd.DataFrame({name: dict(each.formulas) for name, each in DEFINITIONS.items()}, dtype="string")
     return told.reindex([*AgentLab.formulas, "tpot_s"]).rename_axis("measure")
-
-
-def _with_choices(logs: ChunkLogs) -> Flags:
-    """Events with a non-empty `choices`."""
-    marker = (logs.kinds == ChunkKind.DONE) & (logs.sizes_bytes > 0) & (logs.sizes_bytes < _LEAST_CHOICE_BYTES)
-    found: Flags = (logs.carry(_WITH_CHOICE) | (logs.kinds == 0)) & ~marker
-    return found
 
 
 def _positive(calls: ModelCalls) -> Floats:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from agentlab.analysis.calls import ModelCalls
-from agentlab.analysis.columns import documented, to_pandas
-from agentlab.analysis.definitions import DEFINITIONS, DefinitionName, definition_named
+from agentlab.analysis.columns import documented
+from agentlab.analysis.definitions import DEFINITIONS, Definition, DefinitionName, definition_named
+from agentlab.analysis.engines import Engine
+from agentlab.analysis.filters import Where
 from agentlab.analysis.latency import NS_PER_S, ChunkLogs, Flags, Floats, Ints
-from agentlab.analysis.sources import Source, tables_of
+from agentlab.analysis.reading import Frame, read_made
+from agentlab.analysis.sources import Source
+from agentlab.analysis.tables import Tables
 from agentlab.errors import InputError
 
 
@@ -61,35 +65,49 @@ class Gaps:
 
 @documented("gaps")
 def gaps_df(
-    source: Source, *, definition: DefinitionName = "agentlab", runs: Sequence[str] | None = None
-) -> pd.DataFrame:
+    source: Source,
+    *,
+    definition: DefinitionName = "agentlab",
+    runs: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    where: Where | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+    engine: Engine = "pandas",
+) -> Any:
     """One row a gap between two chunks of a reply: what the stream felt like, which no mean shows.
 
     Args:
-        source: A run, a trace, a lab or a list of them.
+        source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
         definition: Which events count, of those that take gaps: `agentlab`, `vllm`, `aiperf` or `otel`.
         runs: Only runs with these ids.
+        columns: Only these columns, in this order.
+        where: Only rows that meet these conditions, as in `chunks_df`.
+        limit: At most so many rows.
+        offset: Rows to leave out first.
+        engine: `pandas`, `pyarrow` (a table), or `polars`.
 
     Raises:
-        InputError: The definition is unknown, or takes no gaps.
+        InputError: The definition is unknown or takes no gaps, or another argument does not fit.
     """
     chosen = definition_named(definition)
-    calls = ModelCalls.of(tables_of(source, runs))
+    if not chosen.takes_gaps:
+        some = ", ".join(name for name, each in DEFINITIONS.items() if each.takes_gaps)
+        raise InputError(f"`{chosen.name}` takes no gaps between chunks; these do: {some}")
+    made = Frame("gaps", partial(_columns, chosen), ("model_calls",), logs=True)
+    return read_made(made, source, runs=runs, columns=columns, where=where, limit=limit, offset=offset, engine=engine)
+
+
+def _columns(definition: Definition, tables: Tables, needed: frozenset[str]) -> dict[str, Any]:
+    calls = ModelCalls.of(tables)
     logs = calls.logs
-    counted = chosen.counted(logs)
-    if counted is None:
-        some = ", ".join(name for name, each in DEFINITIONS.items() if each.counted(logs) is not None)
-        raise InputError(f"`{definition}` takes no gaps between chunks; these do: {some}")
-    gaps = Gaps.of(logs, counted)
+    gaps = Gaps.of(logs, definition.counted(logs))
     firsts = np.cumsum(logs.n_events) - logs.n_events
     keys = calls.table.select(["run_id", "step", "call", "purpose"]).take(pa.array(gaps.of_call))
-    return to_pandas(
-        "gaps",
-        {
-            **{name: keys[name] for name in keys.column_names},
-            "definition": pa.repeat(chosen.name, len(gaps.of_call)),
-            "event": gaps.event - firsts[gaps.of_call],
-            "offset_s": logs.offsets_ns[gaps.event] / NS_PER_S,
-            "icl_s": gaps.length_ns / NS_PER_S,
-        },
-    )
+    return {
+        **{name: keys[name] for name in keys.column_names},
+        "definition": pa.repeat(definition.name, len(gaps.of_call)),
+        "event": gaps.event - firsts[gaps.of_call],
+        "offset_s": lambda: logs.offsets_ns[gaps.event] / NS_PER_S,
+        "icl_s": lambda: gaps.length_ns / NS_PER_S,
+    }

@@ -188,8 +188,8 @@ def _frame(data: Data, measure: str, definition: DefinitionName) -> pd.DataFrame
         return data
     if isinstance(data, pd.Series):
         return data.to_frame(measure)
-    frame = latency_df(data, definition=definition)
-    return frame[frame["purpose"] == "step"]
+    frame: pd.DataFrame = latency_df(data, definition=definition, where={"purpose": "step"})
+    return frame
 
 
 def _need(frame: pd.DataFrame, measure: str, keys: Sequence[str]) -> None:

@@ -187,6 +187,29 @@ def read(
             yield rows.rows(counted).select([column.name for column in columns])
 
 
+def read_made(
+    made: Frame,
+    source: Source,
+    *,
+    runs: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    where: Where | None,
+    limit: int | None,
+    offset: int,
+    engine: Engine,
+) -> Any:
+    """Rows of a frame that has settings of its own, and so is made anew each time; exports do not have it."""
+    wanted, rows = chosen(made.name, columns), Filter.of(where, columns_of(made.name))
+    _check(limit, offset, "once", engine)
+    needed = tuple({column.name: column for column in (*wanted, *rows.columns)}.values())
+    names = frozenset(column.name for column in needed)
+    with picked(source, runs, rows.runs) as stores:
+        groups = (tables for store in stores for tables in made.groups(store, names))
+        found = (rows.rows(made.made(tables, needed)).select([c.name for c in wanted]) for tables in groups)
+        table = _page(found, wanted, limit, offset)
+    return ENGINES[engine](wanted, table)
+
+
 def _unfiltered(name: str, store: Picked, columns: Sequence[Column], rows: Filter | None) -> Iterator[pa.Table]:
     """Rows of the picked runs; an export leaves out what is not wanted while it reads."""
     if isinstance(store.store, Export):

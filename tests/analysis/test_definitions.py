@@ -123,8 +123,9 @@ def test_side_calls_are_rows_and_the_runs_first_token_is_not_theirs() -> None:
 
     frame = latency_df(story.end(), definition=["agentlab", "letta"])
 
-    assert frame["purpose"].tolist() == ["approval", "step"] * 2
-    assert [known(value) for value in frame["ttft_s"]] == [0.1, 0.2, None, pytest.approx(0.1 + 0.031 + 0.2)]
+    assert frame["purpose"].tolist() == ["approval", "approval", "step", "step"]
+    assert frame["definition"].tolist() == ["agentlab", "letta"] * 2
+    assert [known(value) for value in frame["ttft_s"]] == [0.1, None, 0.2, pytest.approx(0.1 + 0.031 + 0.2)]
 
 
 def test_a_call_without_an_answer_has_a_row_of_unknowns() -> None:
@@ -170,6 +171,34 @@ def test_a_lab_gives_the_same_as_the_traces() -> None:
                 latency_df(lab, definition=definition), latency_df(traces, definition=definition)
             )
         pd.testing.assert_frame_equal(gaps_df(lab), gaps_df(traces))
+
+
+def test_frames_are_read_by_columns_rows_and_pages_like_all_others() -> None:
+    trace, four = trace_of(5), ("vllm", "agentlab", "letta", "otel")
+    whole = latency_df(trace, definition=four)
+
+    some = latency_df(
+        trace,
+        definition=four,
+        columns=["definition", "ttft_s"],
+        where={"definition": ["otel", "vllm"]},
+        offset=1,
+        limit=3,
+    )
+    expected = whole.loc[whole["definition"].isin(["otel", "vllm"]), ["definition", "ttft_s"]].iloc[1:4]
+    pd.testing.assert_frame_equal(some, expected.reset_index(drop=True))
+    assert gaps_df(trace, where={"step": 2, "icl_s": (">", 0)}, engine="pyarrow").num_rows == 3
+
+
+def test_only_what_is_asked_for_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("agentlab.analysis.latency_frames.Gaps.of", never)
+
+    assert latency_df(trace_of(2), columns=["ttft_s"])["ttft_s"].tolist() == [0.3, 0.4]
+    with pytest.raises(AssertionError):
+        latency_df(trace_of(2), columns=["icl_max_s"])
 
 
 def test_formulas_name_what_a_definition_measures_and_nothing_else(measured: pd.DataFrame) -> None:
