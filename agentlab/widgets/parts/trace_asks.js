@@ -1,0 +1,133 @@
+// @ts-check
+// What a person is asked within a trace: the forms of one view, kept while their rows come and go, a banner that tells
+// of them, and a sign of life to Python as long as somebody could answer here.
+
+import { approvalPart } from "./approval.js";
+import { button, h, put } from "./dom.js";
+
+/** @typedef {import("./trace_store.js").TraceStore} TraceStore */
+/** @typedef {{ row: number, ask: any }} Waiting */
+
+const TRACE_PING_MS = 1000;
+
+/**
+ * Who is to be answered first: by the queue, then by row.
+ * @param {readonly Waiting[]} waiting
+ * @returns {Waiting[]}
+ */
+export function inQueue(waiting) {
+  const place = (/** @type {Waiting} */ { ask }) => (Array.isArray(ask.queue) ? Number(ask.queue[0]) : Infinity);
+  return [...waiting].sort((a, b) => place(a) - place(b) || a.row - b.row);
+}
+
+/**
+ * What is said while people are waited for.
+ * @param {number} pending
+ */
+export function pendingWords(pending) {
+  return pending === 1 ? "1 call waits for you" : `${pending.toLocaleString("en-US")} calls wait for you`;
+}
+
+export class TraceAsks {
+  /**
+   * @param {TraceStore} store
+   * @param {{ goTo: (row: number) => void, isHere: () => boolean, lost: (row: number) => void }} host
+   *   `isHere`: the view is in the page; `lost`: a form that held the focus is gone
+   */
+  constructor(store, host) {
+    this.store = store;
+    this.host = host;
+    /** @type {Map<string, { part: ReturnType<typeof approvalPart>, row: number }>} by call id */
+    this.parts = new Map();
+    /** @type {Waiting[]} */
+    this.waiting = [];
+    this.words = h("strong");
+    this.tools = h("span", { class: "al-bannertools" });
+    this.el = h(
+      "div", { class: "al-banner", hidden: true }, this.words, this.tools,
+      button("go to it", () => this.goToFirst(), { class: "al-primary" }),
+    );
+    this.timer = 0;
+  }
+
+  /** See who waits now. @returns {string} what is new to say; empty: nothing */
+  update() {
+    const { trace } = this.store;
+    this.waiting = inQueue(trace.asks.map((row) => ({ row, ask: trace.rows.get(row)?.ask })));
+    for (const [id, { part, row }] of [...this.parts]) {
+      if (this.waiting.some(({ ask }) => ask.call_id === id)) continue;
+      const root = /** @type {Document | ShadowRoot} */ (part.el.getRootNode());
+      const focused = part.el.contains(root.activeElement);
+      this.parts.delete(id);
+      part.el.remove();
+      part.destroy();
+      if (focused) this.host.lost(row);
+    }
+    return this.tell(Math.max(this.waiting.length, trace.head.pending ?? 0));
+  }
+
+  /**
+   * The form of a call; the same one as long as the call waits.
+   * @param {any} ask
+   * @param {number} row
+   */
+  part(ask, row) {
+    const known = this.parts.get(ask.call_id);
+    if (known) {
+      known.row = row;
+      known.part.update(ask);
+      return known.part;
+    }
+    const part = approvalPart(ask, (decision) => this.store.send(decision));
+    this.parts.set(ask.call_id, { part, row });
+    return part;
+  }
+
+  /** The call that a key is about: the one that holds the focus, else the first. @param {Element | null} focused */
+  meant(focused) {
+    const inside = this.waiting.find(({ ask }) => this.parts.get(ask.call_id)?.part.el.contains(focused));
+    return inside ?? this.waiting[0];
+  }
+
+  /** @param {Waiting} waiting */
+  partOf({ ask }) {
+    return this.parts.get(ask.call_id)?.part;
+  }
+
+  /** @param {string} callId @param {string | null} problem */
+  decided(callId, problem) {
+    this.parts.get(callId)?.part.problem(problem);
+  }
+
+  goToFirst() {
+    if (this.waiting[0]) this.host.goTo(this.waiting[0].row);
+  }
+
+  destroy() {
+    clearInterval(this.timer);
+    for (const { part } of this.parts.values()) part.destroy();
+    this.parts.clear();
+  }
+
+  /** @private @param {number} pending */
+  tell(pending) {
+    const words = pending ? pendingWords(pending) : "";
+    const isNew = words !== this.words.textContent;
+    this.el.hidden = !pending;
+    if (isNew) put(this.words, words);
+    put(this.tools, ...this.waiting.slice(0, 3).map(({ ask }) => h("code", {}, h("bdi", {}, ask.tool))), this.waiting.length > 3 && "…");
+    if (pending && !this.timer) {
+      this.timer = window.setInterval(() => this.ping(), TRACE_PING_MS);
+      queueMicrotask(() => this.ping());
+    } else if (!pending && this.timer) {
+      clearInterval(this.timer);
+      this.timer = 0;
+    }
+    return isNew ? words : "";
+  }
+
+  /** @private */
+  ping() {
+    if (this.timer && this.host.isHere()) this.store.send({ type: "ping" });
+  }
+}
