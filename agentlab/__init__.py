@@ -64,7 +64,12 @@ if _typing.TYPE_CHECKING:
         steps_df,
         tool_calls_df,
     )
+    from agentlab.analysis.gaps import gaps_df
+    from agentlab.analysis.goodput import goodput
+    from agentlab.analysis.latency_frames import definitions_df, latency_df
+    from agentlab.analysis.percentiles import percentiles
     from agentlab.analysis.plots import waterfall
+    from agentlab.analysis.ttft_split import ttft_split
     from agentlab.analysis.usage import ledger, usage_df
     from agentlab.lab.lab import Lab
     from agentlab.models.local import LocalModel
@@ -129,11 +134,16 @@ __all__ = [
     "chunks_df",
     "context_df",
     "cut",
+    "definitions_df",
     "events_df",
     "fail",
     "frozen",
+    "gaps_df",
+    "goodput",
+    "latency_df",
     "ledger",
     "messages_df",
+    "percentiles",
     "runs_df",
     "say",
     "steps_df",
@@ -141,6 +151,7 @@ __all__ = [
     "think",
     "tool",
     "tool_calls_df",
+    "ttft_split",
     "usage_df",
     "waterfall",
 ]
@@ -151,14 +162,20 @@ _HEAVY = {
     "OpenAIModel": "agentlab.models.openai",
     "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
-    "events_df": "agentlab.analysis.frames",
     "context_df": "agentlab.analysis.context",
+    "definitions_df": "agentlab.analysis.latency_frames",
+    "events_df": "agentlab.analysis.frames",
+    "gaps_df": "agentlab.analysis.gaps",
+    "goodput": "agentlab.analysis.goodput",
+    "latency_df": "agentlab.analysis.latency_frames",
     "ledger": "agentlab.analysis.usage",
     "messages_df": "agentlab.analysis.frames",
+    "percentiles": "agentlab.analysis.percentiles",
     "runs_df": "agentlab.analysis.frames",
     "steps_df": "agentlab.analysis.frames",
     "telemetry": "agentlab.serve.telemetry",
     "tool_calls_df": "agentlab.analysis.frames",
+    "ttft_split": "agentlab.analysis.ttft_split",
     "usage_df": "agentlab.analysis.usage",
     "waterfall": "agentlab.analysis.plots",
 }
@@ -169,7 +186,8 @@ def __getattr__(name: str) -> object:
     if name not in _HEAVY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = _importlib.import_module(_HEAVY[name])
-    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+    is_module = module.__name__.endswith(f".{name}") and not hasattr(module, name)
+    return module if is_module else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -23,6 +23,9 @@ _HOMES = {
     "tool_calls_df": "agentlab.analysis.frames",
     "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
+    "latency_df": "agentlab.analysis.latency_frames",
+    "definitions_df": "agentlab.analysis.latency_frames",
+    "gaps_df": "agentlab.analysis.gaps",
     "usage_df": "agentlab.analysis.usage",
     "context_df": "agentlab.analysis.context",
     "ledger": "agentlab.analysis.usage",
@@ -70,6 +73,22 @@ class Frames:
         """One row a server-sent event of the model's replies: arrival, kind, size."""
         frame: pd.DataFrame = view("chunks_df")(self)
         return frame
+
+    def latency_df(self, definition: str | Sequence[str] = "agentlab", **settings: Any) -> Any:
+        """One row a model call: its latencies, as we, vLLM, guidellm, aiperf, OTel or Letta measure them.
+
+        Settings are those of `latency_df`.
+        """
+        return view("latency_df")(self, definition=definition, **settings)
+
+    def definitions_df(self, measure: str = "ttft_s", **settings: Any) -> pd.DataFrame:
+        """One row a model call: one measure by everybody's definition side by side."""
+        frame: pd.DataFrame = view("definitions_df")(self, measure=measure, **settings)
+        return frame
+
+    def gaps_df(self, definition: str = "agentlab", **settings: Any) -> Any:
+        """One row a gap between two chunks of a reply; settings as those of `gaps_df`."""
+        return view("gaps_df")(self, definition=definition, **settings)
 
     def usage_df(self, by: str | Sequence[str] = "call", **settings: Any) -> pd.DataFrame:
         """The token ledger, or totals of it by step, run, model, tool or role; settings as those of `usage_df`."""
