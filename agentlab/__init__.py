@@ -75,12 +75,15 @@ if _typing.TYPE_CHECKING:
     from agentlab.models.local import LocalModel
     from agentlab.models.openai import OpenAIModel
     from agentlab.serve import telemetry
+    from agentlab.widgets.approval_card import ApprovalCard
+    from agentlab.widgets.chat_box import chat
 
 __all__ = [
     "Agent",
     "AgentDiffersWarning",
     "AgentLabError",
     "Always",
+    "ApprovalCard",
     "ApprovalPolicy",
     "ApprovalRule",
     "Ask",
@@ -131,6 +134,7 @@ __all__ = [
     "approval",
     "approvals_df",
     "call",
+    "chat",
     "chunks_df",
     "context_df",
     "cut",
@@ -157,10 +161,12 @@ __all__ = [
 ]
 
 _HEAVY = {
+    "ApprovalCard": "agentlab.widgets.approval_card",
     "Lab": "agentlab.lab.lab",
     "LocalModel": "agentlab.models.local",
     "OpenAIModel": "agentlab.models.openai",
     "approvals_df": "agentlab.analysis.frames",
+    "chat": "agentlab.widgets.chat_box",
     "chunks_df": "agentlab.analysis.frames",
     "context_df": "agentlab.analysis.context",
     "definitions_df": "agentlab.analysis.latency_frames",

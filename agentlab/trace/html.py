@@ -7,7 +7,7 @@ style sheet, which many places drop: `details`, tables and strong words carry th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +71,21 @@ def trace_html(trace: Trace, *, max_messages: int | None = 200, max_bytes: int |
     return _Fragment(trace, max_messages, max_bytes).html()
 
 
+def traces_html(traces: Sequence[Trace], *, max_messages: int = 200, max_bytes: int = 150_000) -> str:
+    """Several runs as one safe HTML fragment, one below the other; limits are those of all of them together.
+
+    Args:
+        traces: What to show.
+        max_messages: The most messages in it.
+        max_bytes: The most bytes of UTF-8 in it.
+    """
+    if not traces:
+        return ""
+    share = max(0, max_bytes - _size(_style())) // len(traces)
+    fragments = [_Fragment(trace, max_messages // len(traces), share, style="") for trace in traces]
+    return f"<style>{_style()}</style>{''.join(fragment.html() for fragment in fragments)}"
+
+
 def trace_page(trace: Trace, *, max_messages: int | None = 200, max_bytes: int | None = 150_000) -> str:
     """The run as a page of its own, light or dark as its reader likes; its policy lets no script run.
 
@@ -98,8 +113,11 @@ def _style() -> str:
 class _Fragment:
     """One drawing of one trace."""
 
-    def __init__(self, trace: Trace, max_messages: int | None, max_bytes: int | None) -> None:
+    def __init__(
+        self, trace: Trace, max_messages: int | None, max_bytes: int | None, *, style: str | None = None
+    ) -> None:
         self._trace = trace
+        self._look = f"<style>{_style()}</style>" if style is None else style
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._sections = sections(trace)
         self._open = _step_to_open(trace)
@@ -107,7 +125,7 @@ class _Fragment:
         self._begin_ns, self._length_ns = span[0], span[1] - span[0]
 
     def html(self) -> str:
-        head = f'<div class="{_ROOT}"><style>{_style()}</style>{_head(self._trace)}'
+        head = f'<div class="{_ROOT}">{self._look}{_head(self._trace)}'
         foot = f"{self._ending()}</div>"
         room = None
         if self._max_bytes is not None:

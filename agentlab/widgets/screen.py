@@ -38,7 +38,9 @@ class Screen:
         if not self._take_place():
             return
         self._view = TraceView(self._run)
-        self._handle = display(self._view, display_id=True)
+        live = self._view._repr_mimebundle_()
+        data, metadata = live if isinstance(live, tuple) else (live, {})
+        self._handle = display(data, metadata=metadata, raw=True, display_id=True)
         self._run.when_over(self._give_way)
 
     def awaited(self) -> None:

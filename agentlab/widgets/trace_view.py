@@ -24,6 +24,7 @@ from agentlab.widgets.feed import Feed
 from agentlab.widgets.live_run import LiveInLab, LiveRun
 from agentlab.widgets.request_view import request_of_step
 from agentlab.widgets.script import script, style
+from agentlab.widgets.shown import show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ class TraceView(LabWidget):
         source: A run, or a trace.
         at: A row of a frame: its message, call or step is shown first.
         follow: Where more of the trace comes from; None: a run tells itself, a trace has ended.
+        compact: Only what was said and done, as in a chat: no head, no strip, no tools to search with.
 
     Raises:
         InputError: The row is of another run.
@@ -56,6 +58,7 @@ class TraceView(LabWidget):
         *,
         at: Mapping[str, Any] | pd.Series | None = None,
         follow: LiveInLab | None = None,
+        compact: bool = False,
     ) -> None:
         if not isinstance(source, Run | Trace):
             raise InputError(
@@ -65,6 +68,7 @@ class TraceView(LabWidget):
         self._live: LiveRun | LiveInLab | None = follow
         if isinstance(source, Run) and (source.trace.live or source.pending):
             self._live = LiveRun(source)
+        self._compact = compact
         self._feed = Feed(self._trace, self._live, self.tell)
         if at is not None:
             self._feed.goto = self._feed.rows.of_frame_row(dict(at))
@@ -73,7 +77,7 @@ class TraceView(LabWidget):
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the trace."""
-        return self._feed.snapshot()
+        return {**self._feed.snapshot(), "compact": self._compact}
 
     def at(self, row: Mapping[str, Any] | pd.Series) -> TraceView:
         """Show the message, call or step that a row of a frame is about; this view.
@@ -108,7 +112,7 @@ class TraceView(LabWidget):
         return loop.create_task(self._feed.watch(events))
 
     def _on_resync(self, message: dict[str, Any]) -> None:
-        self.tell("snapshot", **self._feed.snapshot())
+        self.tell("snapshot", **self.state())
 
     def _on_page_wanted(self, message: dict[str, Any]) -> None:
         numbers = [number for number in message.get("pages", ())[:_PAGES_AT_ONCE] if type(number) is int]
@@ -191,12 +195,8 @@ class TraceView(LabWidget):
             )
         return as_json(orjson.loads(Redactor().json(orjson.dumps(found, default=str))))
 
-    def _repr_mimebundle_(self, **kinds: Any) -> Any:
-        """The view; where nothing can draw it, as on a page without a kernel, the static trace."""
-        bundle = super()._repr_mimebundle_(**kinds)
-        if bundle is not None:
-            bundle[0].update(self._trace._repr_mimebundle_())  # what a notebook keeps of a trace
-        return bundle
+    def _ipython_display_(self) -> None:
+        show(self, self._trace._repr_mimebundle_())
 
 
 def view_in_lab(lab: Lab, trace: Trace) -> TraceView:
