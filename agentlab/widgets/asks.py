@@ -6,6 +6,7 @@ A page shows and sends plain data; here it becomes a decision, or an error that 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,30 +110,31 @@ def decision_from(message: Mapping[str, Any], call: PendingCall) -> Decision:
     action = message.get("action")
     if action not in ACTIONS:
         raise InputError(f"{in_one_line(repr(action))} is nothing that can be decided; there are {', '.join(ACTIONS)}")
-    if action == "edit":
-        return _edit(_text(message, "arguments_json"), call)
+    arguments = _edited(_text(message, "arguments_json"), call) if action == "edit" else None
     response = _text(message, "response") if action == "respond" else None
     always = _scope(message["always"]) if message.get("always") is not None else None
     try:
-        return Decision(action=action, reason=_reason(message), response=response, always=always)
+        decision = Decision(
+            action=action, arguments=arguments, reason=_reason(message), response=response, always=always
+        )
     except ValidationError as exc:
         raise InputError(_problem(exc)) from exc
+    is_unchanged = arguments is not None and _canonical(arguments) == _canonical(call.arguments)
+    return Decision(action="approve") if is_unchanged else decision
 
 
-def _edit(text: str, call: PendingCall) -> Decision:
+def _edited(text: str, call: PendingCall) -> dict[str, Any]:
     arguments = restored(_arguments(text), call.arguments)
     try:
         orjson.dumps(arguments)
     except TypeError as exc:
         raise InputError(f"these arguments cannot be written as JSON: {exc}") from exc
-    if _canonical(arguments) == _canonical(call.arguments):
-        return Decision(action="approve")  # nothing was changed
-    return Decision(action="edit", arguments=arguments)
+    return arguments
 
 
 def _arguments(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_refuse)  # whole numbers of any length stay what they are
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)  # whole numbers stay what they are
     except (ValueError, RecursionError) as exc:
         raise InputError(f"the arguments are not valid JSON: {exc}") from exc
     if not isinstance(value, dict):
@@ -140,8 +142,11 @@ def _arguments(text: str) -> dict[str, Any]:
     return value
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number that JSON can hold")
+    return value
 
 
 def _canonical(arguments: Mapping[str, Any]) -> bytes:
