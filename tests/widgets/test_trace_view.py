@@ -1,0 +1,237 @@
+"""A trace view and its pages: what they may ask for, what they are told, and what never leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Lab, ScriptedModel, Trace, call, say, tool
+from agentlab.errors import InputError
+from agentlab.widgets.trace_view import TraceView
+
+KEY = "sk-abcdefghijklmnopqrstuvwx0123"
+PAID: list[dict[str, Any]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_paid():
+    PAID.clear()
+
+
+@tool
+def pay(to: str, amount: int) -> str:
+    """Send money."""
+    PAID.append({"to": to, "amount": amount})
+    return f"paid {amount} to {to}"
+
+
+ATTENDED = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Ask(attended=True),))
+PAUSING = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), unattended="pause")
+
+
+def agent_of(*script, policy=None):
+    return Agent(ScriptedModel(script), [pay], approval=policy)
+
+
+class Pages:
+    """The pages of a view: what they hear."""
+
+    def __init__(self, view: TraceView) -> None:
+        self.view, self.heard = view, list[tuple[str, dict[str, Any]]]()
+        view.tell = lambda kind, **fields: self.heard.append((kind, orjson.loads(orjson.dumps(fields))))
+        view._feed._tell = view.tell
+
+    def say(self, **message: Any) -> dict[str, Any]:
+        """Send a message; the answer of its kind."""
+        before = len(self.heard)
+        self.view._hear(self.view, message, [])
+        answers = [fields for kind, fields in self.heard[before:] if kind != "batch"]
+        return answers[0] if answers else {}
+
+    def approve(self, ask: dict[str, Any]) -> str | None:
+        """Approve a call; what was wrong."""
+        answer = self.say(type="decide", call_id=ask["call_id"], call_hash=ask["call_hash"], action="approve")
+        return answer["error"]
+
+    def asks(self) -> list[dict[str, Any]]:
+        """The calls that a new page would be asked about."""
+        rows = [row for page in self.view.state()["pages"].values() for row in page]
+        return [row["ask"] for row in rows if "ask" in row]
+
+
+async def waiting_run(policy=ATTENDED, **settings):
+    run = agent_of(call("pay", to="ann", amount=5), "Done.", policy=policy).run("pay ann", **settings)
+    async for event in run:
+        if event.type == "approval_requested":
+            break
+    return run
+
+
+async def test_a_page_decides_a_call_with_edited_arguments():
+    run = await waiting_run()
+    pages = Pages(TraceView(run))
+    (ask,) = pages.asks()
+    answer = pages.say(
+        type="decide",
+        call_id=ask["call_id"],
+        call_hash=ask["call_hash"],
+        action="edit",
+        arguments_json='{"to": "bob", "amount": 1}',
+    )
+    assert answer == {"call_id": ask["call_id"], "error": None}
+    await run
+    assert PAID == [{"to": "bob", "amount": 1}]
+    assert run.trace.tool_calls[ask["call_id"]].decision.approver_kind == "person"
+
+
+async def test_late_double_and_foreign_decisions_change_nothing_and_are_told():
+    run = await waiting_run()
+    pages, other = Pages(TraceView(run)), Pages(TraceView(run))
+    (ask,) = pages.asks()
+    known = {"type": "decide", "call_id": ask["call_id"], "call_hash": ask["call_hash"]}
+    assert "does not wait" in pages.say(**{**known, "call_id": "call-of-nobody"}, action="approve")["error"]
+    assert "another call" in pages.say(**{**known, "call_hash": "0" * 64}, action="approve")["error"]
+    assert "amount" in pages.say(**known, action="edit", arguments_json='{"to": "x", "amount": "y"}')["error"]
+    assert "nothing that can be decided" in pages.say(**known, action="explode")["error"]
+    assert run.pending, "it still waits"
+    assert pages.say(**known, action="deny", reason="no")["error"] is None
+    assert other.say(**known, action="approve")["error"] is not None
+    await run
+    assert "does not wait" in other.say(**known, action="approve")["error"]
+    assert PAID == []
+
+
+async def test_two_views_of_one_run_agree():
+    run = await waiting_run()
+    views = [Pages(TraceView(run)), Pages(TraceView(run))]
+    (ask,) = views[0].asks()
+    views[0].say(type="decide", call_id=ask["call_id"], call_hash=ask["call_hash"], action="approve")
+    await run
+    await asyncio.sleep(0.3)
+    first, second = (pages.view.state() for pages in views)
+    assert first["pages"] == second["pages"]
+    assert first["head"] == second["head"]
+    assert first["live"] is False
+
+
+async def test_a_paused_run_is_decided_in_its_view():
+    agent = agent_of(call("pay", to="ann", amount=5), "Done.", policy=PAUSING)
+    paused = await agent.run("pay ann")
+    pages = Pages(TraceView(paused))
+    (ask,) = pages.asks()
+    assert (
+        pages.say(type="decide", call_id=ask["call_id"], call_hash=ask["call_hash"], action="approve")["error"] is None
+    )
+    assert pages.asks() == []
+    await agent.resume(paused)
+    assert PAID == [{"to": "ann", "amount": 5}]
+
+
+async def test_a_run_of_a_lab_is_followed_and_decided_though_it_runs_elsewhere(tmp_path):
+    lab = Lab(tmp_path / "lab.db")
+    run = await waiting_run(lab=lab)
+    pages = Pages(Lab(tmp_path / "lab.db").view(run.id))
+    (ask,) = pages.asks()
+    assert pages.view.state()["head"]["stoppable"] is False
+    assert (
+        pages.say(type="decide", call_id=ask["call_id"], call_hash=ask["call_hash"], action="approve")["error"] is None
+    )
+    await asyncio.wait_for(run, 10)
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if pages.view.state()["head"]["status"] == "end_turn":
+            break
+    assert pages.view.state()["kinds"] == TraceView(run.trace).state()["kinds"]
+    assert PAID == [{"to": "ann", "amount": 5}]
+
+
+async def test_a_finished_run_of_a_lab_and_an_imported_trace_can_be_opened(tmp_path):
+    lab = Lab()
+    run = await agent_of("Hello.").run("hi", lab=lab)
+    path = run.trace.to_jsonl(tmp_path / "trace.jsonl")
+    kinds = {TraceView(run).state()["kinds"], lab.view(run.id).state()["kinds"]}
+    kinds.add(Trace.from_jsonl(path).view().state()["kinds"])
+    assert kinds == {"uSad"}
+
+
+async def test_a_page_can_search_copy_and_read_on():
+    long = "words " * 2_000
+    run = await agent_of(call("pay", to="ann", amount=5), long).run("pay")
+    pages = Pages(run.view())
+    number = pages.view.state()["kinds"].rindex("a")
+    assert pages.say(type="search", q="WORDS") == {"q": "WORDS", "rows": [number], "more": False}
+    assert pages.say(type="search", q="") == {"q": "", "rows": [], "more": False}
+    assert pages.say(type="whole", row=number, field="text")["text"] == long
+    copied = orjson.loads(pages.say(type="copy", row=pages.view.state()["kinds"].index("c"))["text"])
+    assert [event["type"] for event in copied] == ["tool_started", "tool_returned"]
+    message = orjson.loads(pages.say(type="copy", row=0)["text"])
+    assert (message["role"], message["content"][0]["text"]) == ("user", "pay")
+    everything = pages.say(type="copy", row=None)["text"].splitlines()
+    assert [orjson.loads(line)["type"] for line in everything] == [event.type for event in run.trace.events]
+
+
+async def test_the_request_of_a_step_is_what_the_model_was_sent():
+    run = await agent_of(call("pay", to="ann", amount=5), "Done.").run("pay ann")
+    first, second = (orjson.loads(Pages(run.view()).say(type="raw", step=n)["text"]) for n in (1, 2))
+    assert [m["role"] for m in first["messages"]] == ["user"]
+    assert [m["role"] for m in second["messages"]] == ["user", "assistant", "tool"]
+    assert second["messages"][2]["content"] == "paid 5 to ann"
+    assert second["tools"][0]["function"]["name"] == "pay"
+    assert "made no request" in Pages(run.view()).say(type="raw", step=9)["text"]
+
+
+async def test_keys_do_not_reach_a_page():
+    run = await agent_of(call("pay", to=KEY, amount=5), say(f"The key is {KEY}.")).run(f"use {KEY}")
+    pages = Pages(run.view())
+    told = orjson.dumps(pages.view.state()).decode()
+    for message in ({"type": "raw", "step": 2}, {"type": "copy", "row": None}, {"type": "copy", "row": 2}):
+        told += orjson.dumps(pages.say(**message)).decode()
+    told += orjson.dumps(pages.say(type="whole", row=pages.view.state()["kinds"].index("a"), field="text")).decode()
+    assert "[redacted]" in told
+    assert KEY not in told
+
+
+async def test_whatever_a_page_sends_the_run_goes_on():
+    run = await waiting_run()
+    pages = Pages(TraceView(run))
+    for message in (
+        {"type": "page", "pages": ["x", None, -5, 10**9]},
+        {"type": "whole", "row": 10**9, "field": "text"},
+        {"type": "copy", "row": "x"},
+        {"type": "raw", "step": "x"},
+        {"type": "decide"},
+        {"type": "__class__"},
+        {},
+    ):
+        pages.say(**message)
+    assert (run.status, len(run.pending)) == ("running", 1)
+    pages.say(type="stop")
+    await run
+    assert run.stop_reason == "cancelled"
+
+
+async def test_a_view_opens_at_the_row_of_a_frame_and_moves_to_another():
+    run = await agent_of(call("pay", to="ann", amount=5), "Done.").run("pay")
+    view = run.at(run.tool_calls_df().iloc[0])
+    pages = Pages(view)
+    assert view.state()["kinds"][view.state()["goto"]] == "c"
+    assert view.at(run.messages_df().iloc[0]) is view
+    assert pages.heard[-1] == ("goto", {"row": 0})
+    with pytest.raises(InputError, match="no step 7"):
+        run.at({"step": 7})
+
+
+def test_a_view_is_of_a_run_or_a_trace_and_says_so():
+    with pytest.raises(InputError, match="shows a run or a trace"):
+        TraceView("run-1")
+    assert repr(TraceView(Trace())) == "<TraceView of an empty trace>"
+    with pytest.raises(TypeError):
+        TraceView(Trace(), colour="red")
+
+
+def test_a_run_that_a_script_has_awaited_can_be_viewed_without_a_loop():
+    run = agent_of("Hello.").run("hi").wait()
+    assert TraceView(run).state()["head"]["status"] == "end_turn"
