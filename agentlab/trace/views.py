@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from agentlab.widgets.compare_view import CompareView
     from agentlab.widgets.trace_view import TraceView
 
 _HOMES = {
@@ -30,6 +31,8 @@ _HOMES = {
     "context_df": "agentlab.analysis.context",
     "ledger": "agentlab.analysis.usage",
     "waterfall": "agentlab.analysis.plots",
+    "CompareView": "agentlab.widgets.compare_view",
+    "LabBrowser": "agentlab.widgets.lab_browser",
     "TraceView": "agentlab.widgets.trace_view",
     "view_in_lab": "agentlab.widgets.trace_view",
 }
@@ -132,4 +135,16 @@ class FrameViews(Frames):
             InputError: It is of another run.
         """
         widget: TraceView = view("TraceView")(self, at=row)
+        return widget
+
+    def diff(self, other: Any) -> CompareView:
+        """This run and another side by side, with their first difference marked; settings above, totals below.
+
+        Args:
+            other: A run or a trace.
+
+        Raises:
+            InputError: It is something else.
+        """
+        widget: CompareView = view("CompareView")(self, other)
         return widget

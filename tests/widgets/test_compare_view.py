@@ -208,3 +208,9 @@ def test_five_thousand_rows_a_side_are_ready_within_the_second() -> None:
 
     assert len(state) < 400_000
     assert took_s < 1.5
+
+
+def test_a_run_and_a_trace_compare_themselves_with_another() -> None:
+    made = told("run-1", "x").diff(told("run-2", "x"))
+
+    assert repr(made).startswith("<CompareView the same in all ")
