@@ -4,6 +4,7 @@
 
 import { approvalPart } from "./approval.js";
 import { button, h, put } from "./dom.js";
+import { activeIn } from "./strip.js";
 
 /** @typedef {import("./trace_store.js").TraceStore} TraceStore */
 /** @typedef {{ row: number, ask: any }} Waiting */
@@ -31,13 +32,12 @@ export function pendingWords(pending) {
 export class TraceAsks {
   /**
    * @param {TraceStore} store
-   * @param {{ goTo: (row: number) => void, isHere: () => boolean, lost: (row: number) => void }} host
-   *   `isHere`: the view is in the page; `lost`: a form that held the focus is gone
+   * @param {{ goTo: (row: number) => void, isHere: () => boolean }} host `isHere`: the view is in the page
    */
   constructor(store, host) {
     this.store = store;
     this.host = host;
-    /** @type {Map<string, { part: ReturnType<typeof approvalPart>, row: number }>} by call id */
+    /** @type {Map<string, ReturnType<typeof approvalPart>>} by call id */
     this.parts = new Map();
     /** @type {Waiting[]} */
     this.waiting = [];
@@ -54,14 +54,10 @@ export class TraceAsks {
   update() {
     const { trace } = this.store;
     this.waiting = inQueue(trace.asks.map((row) => ({ row, ask: trace.rows.get(row)?.ask })));
-    for (const [id, { part, row }] of [...this.parts]) {
+    for (const [id, part] of [...this.parts]) {
       if (this.waiting.some(({ ask }) => ask.call_id === id)) continue;
-      const root = /** @type {Document | ShadowRoot} */ (part.el.getRootNode());
-      const focused = part.el.contains(root.activeElement);
       this.parts.delete(id);
-      part.el.remove();
       part.destroy();
-      if (focused) this.host.lost(row);
     }
     return this.tell(Math.max(this.waiting.length, trace.head.pending ?? 0));
   }
@@ -69,34 +65,36 @@ export class TraceAsks {
   /**
    * The form of a call; the same one as long as the call waits.
    * @param {any} ask
-   * @param {number} row
    */
-  part(ask, row) {
+  part(ask) {
     const known = this.parts.get(ask.call_id);
     if (known) {
-      known.row = row;
-      known.part.update(ask);
-      return known.part;
+      known.update(ask);
+      return known;
     }
-    const part = approvalPart(ask, (decision) => this.store.send(decision));
-    this.parts.set(ask.call_id, { part, row });
+    const part = approvalPart(ask, (decision) => {
+      // what was sent is locked, and would lose the focus to the page
+      if (part.el.contains(activeIn(part.el))) /** @type {HTMLElement | null} */ (part.el.closest("article"))?.focus({ preventScroll: true });
+      this.store.send(decision);
+    });
+    this.parts.set(ask.call_id, part);
     return part;
   }
 
   /** The call that a key is about: the one that holds the focus, else the first. @param {Element | null} focused */
   meant(focused) {
-    const inside = this.waiting.find(({ ask }) => this.parts.get(ask.call_id)?.part.el.contains(focused));
+    const inside = this.waiting.find((one) => this.partOf(one)?.el.contains(focused));
     return inside ?? this.waiting[0];
   }
 
   /** @param {Waiting} waiting */
   partOf({ ask }) {
-    return this.parts.get(ask.call_id)?.part;
+    return this.parts.get(ask.call_id);
   }
 
   /** @param {string} callId @param {string | null} problem */
   decided(callId, problem) {
-    this.parts.get(callId)?.part.problem(problem);
+    this.parts.get(callId)?.problem(problem);
   }
 
   goToFirst() {
@@ -105,7 +103,7 @@ export class TraceAsks {
 
   destroy() {
     clearInterval(this.timer);
-    for (const { part } of this.parts.values()) part.destroy();
+    for (const part of this.parts.values()) part.destroy();
     this.parts.clear();
   }
 

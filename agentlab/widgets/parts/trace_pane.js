@@ -48,7 +48,6 @@ export class TracePane {
     this.asks = new TraceAsks(store, {
       goTo: (row) => this.goToAsk(row),
       isHere: () => root.isConnected,
-      lost: (row) => queueMicrotask(() => this.focusRow(row)),
     });
     this.notice = h("p", { class: "al-error al-notice", hidden: true, role: "alert" });
     this.status = h("div", { class: "al-sr", role: "status" });
@@ -197,10 +196,13 @@ export class TracePane {
         const { kinds, toolOf, tools } = this.store.trace;
         return toolsOfStep(kinds, toolOf, number).map(([tool, times]) => [tools[tool] ?? "", times]);
       },
-      askWhole: (row, field) => this.store.send({ type: "whole", row, field }),
+      askWhole: (row, field) => {
+        this.list.holdRow(row);
+        this.store.send({ type: "whole", row, field });
+      },
       copy: (row) => this.extracts.copy(row),
       raw: (step) => this.extracts.raw(step),
-      approval: (ask, row) => this.asks.part(ask, row),
+      approval: (ask) => this.asks.part(ask),
       query: () => this.find.query,
     };
     return host;

@@ -17,7 +17,7 @@ import { drawCall, drawDecision, drawError, drawFolded, drawSaid, drawStep } fro
  * @property {(number: number, field: TextField) => void} askWhole
  * @property {(number: number) => void} copy
  * @property {(step: number) => void} raw
- * @property {(ask: any, number: number) => { el: HTMLElement }} approval
+ * @property {(ask: any) => { el: HTMLElement }} approval
  * @property {() => string} query what is searched for
  */
 
@@ -134,10 +134,12 @@ export class RowView {
 
   /** @private @param {Row | undefined} row */
   fillSlot(row) {
-    const part = row?.ask ? this.host.approval(row.ask, this.number).el : null;
+    const part = row?.ask ? this.host.approval(row.ask).el : null;
     if (!part) {
+      const held = this.slot && focusIn(this.slot) !== null;
       this.slot?.remove();
       this.slot = null;
+      if (held) this.el.focus({ preventScroll: true }); // who has answered goes on from here
       return;
     }
     if (!this.slot) {

@@ -45,7 +45,11 @@ export class VirtualList {
     /** @type {WeakMap<Element, string>} */
     this.keys = new WeakMap();
     this.following = false;
-    /** What stays where it is: a row, and how far the upper edge of the view is below its top. */
+    /**
+     * What stays where it is: a row, and how far the upper edge of the view is below its top; null: the row stays in
+     * the middle, also when its height turns out to be another one.
+     * @type {{ row: number, offset: number | null }}
+     */
     this.anchor = { row: -1, offset: 0 };
     this.before = 0;
     this.frame = 0;
@@ -122,7 +126,7 @@ export class VirtualList {
       const offset = this.offsetFor(index, where);
       if (offset === null) break;
       this.following = false;
-      this.anchor = { row, offset };
+      this.anchor = { row, offset: where === "middle" ? null : offset };
       this.hold();
       this.draw();
     }
@@ -224,8 +228,8 @@ export class VirtualList {
     let top = offsets.total - scroller.clientHeight;
     if (!this.following) {
       const index = lastUpTo(items, this.anchor.row);
-      const offset = items[index] === this.anchor.row ? this.anchor.offset : 0;
-      top = index < 0 ? 0 : offsets.top(index) + offset;
+      const offset = items[index] === this.anchor.row ? (this.anchor.offset ?? this.offsetFor(index, "middle")) : 0;
+      top = index < 0 ? 0 : offsets.top(index) + (offset ?? 0);
     }
     if (Math.abs(scroller.scrollTop - top) >= 1) scroller.scrollTop = top;
     this.before = scroller.scrollTop;
