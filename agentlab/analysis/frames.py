@@ -19,7 +19,7 @@ from agentlab.analysis.columns import STEPS
 from agentlab.analysis.event_rows import event_columns
 from agentlab.analysis.grouping import floats, rows_where, take, under_runs, under_steps
 from agentlab.analysis.latency import NS_PER_S, Floats
-from agentlab.analysis.reading import frame, lazily
+from agentlab.analysis.reading import MADE, frame, lazily
 from agentlab.analysis.run_times import model_spans, run_times, tool_spans, ttft_run_s
 from agentlab.analysis.tables import Tables
 from agentlab.analysis.usage_sums import usage_sums
@@ -136,6 +136,10 @@ def events_df(tables: Tables, needed: frozenset[str]) -> dict[str, Any]:
     """One row an event, in order: all that was recorded but the chunk logs, which `chunks_df` has."""
     made = event_columns(tables.event_texts(), needed)
     return {**made, "t_s": lambda: floats(made["t_ns"]) / NS_PER_S}
+
+
+ALL = tuple(MADE.values())
+"""How each frame here is made."""
 
 
 def _columns(table: pa.Table) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -68,13 +69,18 @@ APART = {"messages": ("text", "reasoning"), "tool_calls": ("requested_arguments"
 
 def schema_of(name: str, texts: Collection[str] | None = None) -> pa.Schema:
     """The columns of a table; of the long texts only these."""
-    left_out = set() if texts is None else set(APART.get(name, ())) - set(texts)
-    return pa.schema([field for field in SCHEMAS[name] if field.name not in left_out])
+    return _schema_of(name, None if texts is None else frozenset(texts))
 
 
 def part_names(name: str, texts: Collection[str] | None = None) -> list[str]:
     """The packs of a table; of the long texts only these."""
     return [name, *(f"{name}.{text}" for text in APART.get(name, ()) if texts is None or text in texts)]
+
+
+@cache
+def _schema_of(name: str, texts: frozenset[str] | None) -> pa.Schema:
+    left_out = set() if texts is None else set(APART.get(name, ())) - texts
+    return pa.schema([field for field in SCHEMAS[name] if field.name not in left_out])
 
 
 _PART_SCHEMAS = {

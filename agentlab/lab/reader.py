@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -99,7 +100,7 @@ class Reader:
     def statuses(self, run_ids: Sequence[str] | None = None) -> dict[str, RunStatus]:
         """How each run stands, by id; oldest first."""
         query = sa.select(runs.c.run_id, runs.c.stop_reason, runs.c.paused, runs.c.owner, runs.c.run_key)
-        return {row.run_id: _status(row._mapping) for row in self._select(query.order_by(runs.c.run_key), run_ids)}
+        return {row.run_id: _status(row._mapping) for row in self._select(query, run_ids)}
 
     def groups(self, run_ids: Sequence[str], parts: Collection[str], *, logs: bool) -> Iterator[list[str]]:
         """The runs in groups that can be in memory at once, oldest first.
@@ -130,22 +131,14 @@ class Reader:
 
     def event_texts(self, run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The journal as it is written: for each run JSON arrays of its events, in order; oldest run first."""
-        query = (
-            sa.select(runs.c.run_id, journal.c.events, runs.c.run_key)
-            .join_from(runs, journal)
-            .order_by(runs.c.run_key, journal.c.first_seq)
-        )
-        for run_id, text, _ in self._select(query, run_ids):
-            yield run_id, text
+        columns = runs.c.run_id, journal.c.events, journal.c.first_seq, runs.c.run_key
+        for row in self._select(sa.select(*columns).join_from(runs, journal), run_ids, "first_seq"):
+            yield row.run_id, row.events
 
     def chunk_logs(self, run_ids: Sequence[str] | None = None) -> list[LogRow]:
         """The chunk logs, for all runs or some; oldest run first."""
-        query = (
-            sa.select(runs.c.run_id, chunk_logs.c.seq, chunk_logs.c.data, runs.c.run_key)
-            .join_from(runs, chunk_logs)
-            .order_by(runs.c.run_key, chunk_logs.c.seq)
-        )
-        return [LogRow(run_id, seq, data) for run_id, seq, data, _ in self._select(query, run_ids)]
+        query = sa.select(runs.c.run_id, chunk_logs.c.seq, chunk_logs.c.data, runs.c.run_key).join(chunk_logs)
+        return [LogRow(run_id, seq, data) for run_id, seq, data, _ in self._select(query, run_ids, "seq")]
 
     def rebuild(self) -> int:
         """Make all packs again, from the journal; how many runs that were."""
@@ -156,14 +149,10 @@ class Reader:
     def _packed(self, names: Sequence[str], run_ids: Sequence[str] | None) -> Iterator[tuple[Any, dict[str, bytes]]]:
         """Each run with those of its packs that hold all that has happened, by name; from one look at the file."""
         match = (packs.c.run_key == runs.c.run_key) & packs.c.name.in_(names) & (packs.c.layout == pack.LAYOUT)
-        query = (
-            sa.select(
-                runs.c.run_id, runs.c.owner, _n_events.label("n_events"), packs.c.name, packs.c.data, runs.c.run_key
-            )
-            .outerjoin_from(runs, packs, match & (packs.c.n_events == _n_events))
-            .order_by(runs.c.run_key)
-        )
-        for _, rows in groupby(self._select(query, run_ids), key=lambda row: row.run_key):
+        query = sa.select(
+            runs.c.run_id, runs.c.owner, _n_events.label("n_events"), packs.c.name, packs.c.data, runs.c.run_key
+        ).outerjoin_from(runs, packs, match & (packs.c.n_events == _n_events))
+        for _, rows in groupby(self._select(query, run_ids), key=attrgetter("run_key")):
             found = list(rows)
             yield found[0], {row.name: row.data for row in found if row.name is not None}
 
@@ -186,15 +175,17 @@ class Reader:
         for row in self._select(sa.select(runs.c.run_id, size.label("size"), runs.c.run_key), run_ids):
             yield row.run_id, row.size
 
-    def _select(self, query: sa.Select[Any], run_ids: Sequence[str] | None) -> list[Any]:
+    def _select(self, query: sa.Select[Any], run_ids: Sequence[str] | None, *by: str) -> list[Any]:
+        """The rows, oldest run first, those of a run by these columns. SQLite would copy all blobs to put them so."""
         with self._store.reading() as connection:
-            if run_ids is None:
-                return list(connection.execute(query))
-            ids = iter(run_ids)
             rows: list[Any] = []
-            while group := list(islice(ids, _IDS_AT_ONCE)):
-                rows += connection.execute(query.where(runs.c.run_id.in_(group))).all()
-        return sorted(rows, key=lambda row: row.run_key)
+            if run_ids is None:
+                rows += connection.execute(query)
+            else:
+                ids = iter(run_ids)
+                while group := list(islice(ids, _IDS_AT_ONCE)):
+                    rows += connection.execute(query.where(runs.c.run_id.in_(group)))
+        return sorted(rows, key=attrgetter("run_key", *by))
 
 
 def _total_bytes(table: sa.Table, *where: sa.ColumnElement[bool]) -> Any:

@@ -1,18 +1,21 @@
-"""Frames from a lab file, against pandas over the same rows already in memory."""
+"""Frames from a lab file, against pandas over the same rows already in memory; and a lab that is large."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import sqlalchemy as sa
 
 from agentlab.analysis.frames import chunks_df, messages_df, runs_df, steps_df
 from agentlab.lab.lab import Lab
+from agentlab.lab.store import chunk_logs, journal, packs, runs
 from tests.benchmarks.figures import Figure, cpu_seconds
 from tests.factories import Story, reply, tool
 
@@ -20,6 +23,23 @@ RUNS, STEPS = 200, 50
 TARGET = 1.0
 TEXT = "The third box holds two cats, one of them asleep. " * 6
 """300 bytes."""
+
+MANY_MESSAGES = 1_000_000
+MEMORY_MIB = 2048
+"""Targets of a large lab."""
+
+TABLES = (runs, journal, chunk_logs, packs)
+
+TAKEN = """
+import resource, sys
+from agentlab.analysis.export import to_parquet
+from agentlab.analysis.frames import messages_df
+from agentlab.lab.lab import Lab
+with Lab(sys.argv[2]) as lab:
+    made = messages_df(lab) if sys.argv[1] == "read" else to_parquet(lab, sys.argv[3])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+"""The most memory of a process that does this and nothing else [KiB, on Linux]."""
 
 READ_ONCE = """
 import re, sys
@@ -45,6 +65,53 @@ def run() -> Iterator[Figure]:
         with Lab(path) as lab:
             yield from _speed(lab)
         yield _memory(path)
+    with TemporaryDirectory() as folder:
+        yield from _large(Path(folder))
+
+
+def _large(folder: Path) -> Iterator[Figure]:
+    path = folder / "lab.db"
+    n_messages = write_large_lab(path)
+    for what, name in (("read", "`messages_df` of a large lab, memory"), ("write", "`to_parquet` of it, memory")):
+        started_s = time.perf_counter()
+        taken_mib = run_apart(TAKEN, what, path, folder / "frames") / 1024
+        detail = (
+            f"{n_messages:,} messages, {path.stat().st_size / 2**20:,.0f} MiB: {time.perf_counter() - started_s:.0f} s"
+        )
+        yield Figure(name, taken_mib, "MiB", MEMORY_MIB, higher_is_better=False, detail=detail)
+
+
+def write_large_lab(path: Path) -> int:
+    """A lab of a million messages: one run as it is written, and copies of its rows under other ids; their number."""
+    model = "run-00000-0b1c2d3e-4f5a-4b6c-8d7e-9f0a1b2c3d4e"
+    with Lab(path) as lab:
+        write_run(lab, model)
+        n_messages = len(messages_df(lab))
+    n_runs = -(-MANY_MESSAGES // n_messages)
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as db:
+        rows = {table: [row._asdict() for row in db.execute(sa.select(table))] for table in TABLES}
+        for n in range(1, n_runs):
+            run_id = model.replace("00000", f"{n:05}", 1)
+            for table, found in rows.items():
+                db.execute(table.insert(), [_copy(row, n, model, run_id) for row in found])
+    engine.dispose()
+    return n_runs * n_messages
+
+
+def _copy(row: dict[str, Any], n: int, old: str, new: str) -> dict[str, Any]:
+    """The row with the other id in it, which is of the same length, so that offsets in bytes stay right."""
+    named = {name: value.replace(old, new) for name, value in row.items() if isinstance(value, str)}
+    packed = {
+        name: value.replace(old.encode(), new.encode()) for name, value in row.items() if isinstance(value, bytes)
+    }
+    return {**row, **named, **packed, "run_key": row["run_key"] + n}
+
+
+def run_apart(code: str, *arguments: object) -> int:
+    """What a process of its own prints: the most memory that was ever taken does not shrink."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
 def write_run(lab: Lab, run_id: str) -> None:
@@ -84,6 +151,6 @@ def _speed(lab: Lab) -> Iterator[Figure]:
 
 
 def _memory(path: Path) -> Figure:
-    """In a process of its own, as the most that was ever taken does not shrink. Linux tells of it."""
-    done = subprocess.run([sys.executable, "-c", READ_ONCE, str(path)], capture_output=True, check=True, text=True)
-    return Figure("`messages_df`, peak memory", int(done.stdout) / 1024, "MiB", None, higher_is_better=False)
+    """What reading adds to a process that has loaded pandas. Linux tells of it."""
+    taken_kib = run_apart(READ_ONCE, path)
+    return Figure("`messages_df`, peak memory", taken_kib / 1024, "MiB", None, higher_is_better=False)
