@@ -194,3 +194,23 @@ def test_a_column_is_told_with_its_unit() -> None:
 
 def test_secrets_in_names_are_not_drawn() -> None:
     assert "sk-" not in label("sk-" + "a1B2" * 12, 200)
+
+
+def test_a_name_from_right_to_left_does_not_turn_what_stands_beside_it() -> None:
+    arabic = label("مرحبا")
+
+    assert (arabic[0], arabic[-1]) == ("\u200e", "\u200e")
+    assert label("hello") == "hello"
+
+
+def test_an_empty_name_is_seen() -> None:
+    ax = PLOTS["ttft_ecdf"]("", "other")
+
+    assert [text.get_text().split(" · ")[0] for text in ax.get_legend().get_texts()] == ['""', "other"]
+
+
+def test_a_key_of_many_groups_leaves_room_for_the_picture() -> None:
+    for plot in ("ttft_ecdf", "token_gaps", "context_growth", "cost_vs_success"):
+        ax = PLOTS[plot](*(f"a variant with a long name, number {n}" for n in range(14)))
+        ax.figure.draw_without_rendering()
+        assert ax.get_window_extent().height > 0.3 * ax.figure.bbox.height

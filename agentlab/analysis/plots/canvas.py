@@ -23,12 +23,14 @@ WIDTH_IN, HEIGHT_IN = 7.0, 4.0
 SMALL_PT, LABEL_PT, TITLE_PT = 8.5, 10.0, 11.0
 
 _HANDLE_IN, _CHAR_IN, _ROW_PT = 0.52, 0.063, 14.5
+_FEW_GROUPS = 4
 
 
-def canvas(ax: Axes | None, *, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> Axes:
-    """The axes that were given, or those of a new figure of this size."""
+def canvas(ax: Axes | None, *, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN, n_groups: int = 0) -> Axes:
+    """The axes that were given, or those of a new figure of this size, higher for a key of many groups."""
     if ax is None:
-        _, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
+        more_in = _ROW_PT / 72 * max(0, n_groups - _FEW_GROUPS)
+        _, ax = plt.subplots(figsize=(width_in, height_in + more_in), layout="constrained")
     return ax
 
 

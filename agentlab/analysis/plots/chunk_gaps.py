@@ -49,13 +49,13 @@ def token_gaps(
     source = again_and_again(source)
     gaps = gaps_df(source, definition=definition)
     groups = _gaps_by_group(gaps[gaps["purpose"] == "step"], group_of_runs(source, by))
-    ax = canvas(ax)
+    ax = canvas(ax, n_groups=len(groups))
     title = "gaps between the payload chunks of a reply"
     title += "" if definition == "agentlab" else f", as {definition} counts them"
     if not any(len(gaps) for gaps in groups.values()):
         return say(ax, "nothing to show: no reply has two payload chunks", title)
     bins = _Bins.of(list(groups.values()))
-    names = labels(groups)
+    names = labels(groups) if by else [""]
     key: list[tuple[Handle, str]] = []
     for number, (name, gaps_s) in enumerate(zip(names, groups.values(), strict=True)):
         key.append((_draw(ax, bins, gaps_s, number, len(groups)), _told(name, gaps_s)))

@@ -69,7 +69,7 @@ def cost_vs_success(
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence!r:.80}; it lies between 0 and 1, such as 0.95")
     runs = data if isinstance(data, pd.DataFrame) else _runs_with_costs(data, prices)
-    ax = canvas(ax)
+    ax = canvas(ax, n_groups=runs[by].nunique(dropna=False) if by in runs.columns else 0)
     title = f"cost and success, with {confidence:.0%} intervals".replace("%", " %")
     if not len(runs):
         return say(ax, "nothing to show: there are no runs", title)

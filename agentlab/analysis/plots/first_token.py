@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -69,13 +70,13 @@ def ttft_ecdf(
     source = again_and_again(source)
     calls = latency_df(source, definition=definition)
     groups = _values_by_group(calls[calls["purpose"] == "step"], group_of_runs(source, by), measure)
-    ax = canvas(ax)
+    ax = canvas(ax, n_groups=len(groups))
     name = _NAMES.get(measure, measure.removesuffix("_s").replace("_", " "))
     name += "" if definition == "agentlab" else f" as {definition} means it"
     if not any(len(values) for values, _ in groups.values()):
         return say(ax, f"nothing to show: no model call has {measure!r}", name)
     end_s = 1.05 * max(float(values.max()) for values, _ in groups.values() if len(values)) or 1.0
-    key = _draw_groups(ax, groups, end_s, confidence)
+    key = _draw_groups(ax, groups, labels(groups) if by else [""], end_s, confidence)
     ax.set(xlim=(0, end_s), ylim=(0, 1.02))
     frame(ax, f"{name} [s]", "share of model calls", grid="both")
     head(ax, name + (f", with {confidence:.0%} bands".replace("%", " %") if confidence else ""), key)
@@ -109,10 +110,10 @@ def _values_by_group(calls: pd.DataFrame, of_run: dict[str, str], measure: str) 
 
 
 def _draw_groups(
-    ax: Axes, groups: dict[str, tuple[Floats, int]], end_s: float, confidence: float
+    ax: Axes, groups: dict[str, tuple[Floats, int]], names: Sequence[str], end_s: float, confidence: float
 ) -> list[tuple[Handle, str]]:
     key: list[tuple[Handle, str]] = []
-    for number, (name, (values, n_missing)) in enumerate(zip(labels(groups), groups.values(), strict=True)):
+    for number, (name, (values, n_missing)) in enumerate(zip(names, groups.values(), strict=True)):
         line = _draw_curve(ax, values, look_of_group(number), end_s, confidence)
         key.append((line, _told(name, values, n_missing)))
     ax.axhline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 3)), zorder=1)

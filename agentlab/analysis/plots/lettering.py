@@ -25,14 +25,22 @@ _NO_LETTERS = ("Last Resort", ".Last", "Noto Color Emoji", "Apple Color Emoji", 
 _REGULAR = 400
 
 _HEAD_SHARE = 0.6
+_EMPTY = '""'
+_LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 
 _UNITS = {"_usd": "US dollars", "_s": "s", "_tokens": "tokens", "_bytes": "bytes"}
 
 
 def label(text: str, limit_chars: int = LABEL_CHARS) -> str:
-    """The text in one line, nothing hidden, each character drawable; a long one is cut in its middle."""
+    """The text in one line, nothing hidden, each character drawable; a long one is cut in its middle.
+
+    One that runs from right to left is kept from turning what stands beside it.
+    """
     whole = in_one_line(unicodedata.normalize("NFC", text), 50 * LABEL_CHARS)
-    return _cut("".join(char if _fonts_with(char) is not None else _code(char) for char in whole), limit_chars)
+    drawable = "".join(char if _fonts_with(char) is not None else _code(char) for char in whole)
+    short = _cut(drawable, limit_chars) or _EMPTY
+    turns = any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in short)
+    return f"{_LEFT_TO_RIGHT}{short}{_LEFT_TO_RIGHT}" if turns and _fonts_with(_LEFT_TO_RIGHT) is not None else short
 
 
 def labels(texts: Iterable[str], limit_chars: int = LABEL_CHARS) -> list[str]:

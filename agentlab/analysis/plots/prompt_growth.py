@@ -42,13 +42,14 @@ def context_growth(source: Source, ax: Axes | None = None, *, by: str | None = N
     source = again_and_again(source)
     prompts, of_run = _prompts(source), group_of_runs(source, by)
     steps = sorted(set(prompts["step"]))
-    ax = canvas(ax, width_in=min(max(WIDTH_IN, 2.5 + 0.28 * len(steps)), _MOST_IN))
+    width_in = min(max(WIDTH_IN, 2.5 + 0.28 * len(steps)), _MOST_IN)
+    ax = canvas(ax, width_in=width_in, n_groups=len(groups_in_order(of_run)))
     parts = context_df(source) if len(of_run) == 1 else None
     if not steps or (prompts["tokens"].isna().all() and (parts is None or parts["tokens"].isna().all())):
         why = "no model call told how long its prompt was" if steps else "no run has asked its model yet"
         return say(ax, f"nothing to show: {why}", _TITLE)
     if parts is None:
-        title, key = f"{_TITLE} of {counted(len(of_run), 'run')}", _draw_runs(ax, prompts, of_run)
+        title, key = f"{_TITLE} of {counted(len(of_run), 'run')}", _draw_runs(ax, prompts, of_run, by)
     else:
         title, key = _draw_parts(ax, prompts, parts)
     _frame(ax, steps)
@@ -98,17 +99,18 @@ def _mark_untold(ax: Axes, prompts: pd.DataFrame) -> list[tuple[Handle, str]]:
     return [(marks, "not reported")]
 
 
-def _draw_runs(ax: Axes, prompts: pd.DataFrame, of_run: dict[str, str]) -> list[tuple[Handle, str]]:
-    names = groups_in_order(of_run)
+def _draw_runs(ax: Axes, prompts: pd.DataFrame, of_run: dict[str, str], by: str | None) -> list[tuple[Handle, str]]:
+    groups = groups_in_order(of_run)
+    names = labels(groups) if by else [""]
     key: list[tuple[Handle, str]] = []
-    for number, (name, label) in enumerate(zip(names, labels(names), strict=True)):
+    for number, (group, name) in enumerate(zip(groups, names, strict=True)):
         look = look_of_group(number)
-        runs = [run_id for run_id, group in of_run.items() if group == name]
+        runs = [run_id for run_id, own in of_run.items() if own == group]
         style = {"color": look.color, "linestyle": look.linestyle, "marker": look.marker, "markersize": 3.5}
         for _, run in prompts[prompts["run_id"].isin(runs)].groupby("run_id", sort=False):
             ax.plot(run["step"], run["tokens"], linewidth=1.3, alpha=0.75, **style)
         (sample,) = ax.plot([], [], linewidth=1.8, **style)
-        key.append((sample, " · ".join(filter(None, [label, counted(len(runs), "run")]))))
+        key.append((sample, " · ".join(filter(None, [name, counted(len(runs), "run")]))))
     return key
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from agentlab.analysis.plots.canvas import SMALL_PT, Handle, canvas, frame, head, say
-from agentlab.analysis.plots.lettering import LABEL_CHARS, label, lettering
+from agentlab.analysis.plots.lettering import label, lettering
 from agentlab.analysis.plots.palette import INK, MUTED, PAPER, TIMES
 from agentlab.analysis.sources import Source, trace_of
 from agentlab.analysis.waterfall import Bar, Mark, Since, Waterfall
@@ -16,6 +16,7 @@ from agentlab.trace.words import counted, seconds
 
 _BAR_HEIGHT, _IDLE_HEIGHT = 0.62, 0.12
 _FIRST_TOKEN = "first token"  # noqa: S105  # of a reply
+_NAMES_CHARS = 56
 _FEW_STEPS = 30
 """More rows than that leave no room for names; and on one time axis each step would be a dot on a diagonal."""
 
@@ -125,6 +126,6 @@ def _title(trace: Trace) -> str:
     if not trace.events:
         return "an empty trace"
     begin = trace.started
-    names = label(f"{begin.agent_name} · {begin.model}", 2 * LABEL_CHARS)
+    names = label(f"{begin.agent_name} · {begin.model}", _NAMES_CHARS)
     steps = counted(len(trace.steps), "step")
     return f"{names} · {steps} in {seconds(trace.duration_s)} · {trace.stop_reason or trace.status}"
