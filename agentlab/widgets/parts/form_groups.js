@@ -145,7 +145,8 @@ export function listGroup(schema, value, original, home) {
     items.splice(at + by, 0, item);
     draw();
     home.changed();
-    (item.tools.slice(by < 0 ? 0 : 1).find((tool) => !tool.disabled) ?? item.tools[0]).focus();
+    const [up, down] = item.tools;
+    (by < 0 ? [up, down] : [down, up]).find((tool) => !tool.disabled)?.focus();
   }
   /** @param {typeof items[0]} item */
   function drop(item) {
