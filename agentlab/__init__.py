@@ -54,6 +54,7 @@ from agentlab.trace.trace import Trace
 from agentlab.version import __version__
 
 if _typing.TYPE_CHECKING:
+    from agentlab.analysis.compare import adjusted, compare
     from agentlab.analysis.context import context_df
     from agentlab.analysis.frames import (
         approvals_df,
@@ -68,7 +69,17 @@ if _typing.TYPE_CHECKING:
     from agentlab.analysis.goodput import goodput
     from agentlab.analysis.latency_frames import definitions_df, latency_df
     from agentlab.analysis.percentiles import percentiles
-    from agentlab.analysis.plots import waterfall
+    from agentlab.analysis.plan import plan
+    from agentlab.analysis.plots import (
+        context_growth,
+        cost_vs_success,
+        forest,
+        save_picture,
+        token_gaps,
+        tokens_by_step,
+        ttft_ecdf,
+        waterfall,
+    )
     from agentlab.analysis.ttft_split import ttft_split
     from agentlab.analysis.usage import ledger, usage_df
     from agentlab.lab.lab import Lab
@@ -131,16 +142,21 @@ __all__ = [
     "Trace",
     "UntilTool",
     "__version__",
+    "adjusted",
     "approval",
     "approvals_df",
     "call",
     "chat",
     "chunks_df",
+    "compare",
     "context_df",
+    "context_growth",
+    "cost_vs_success",
     "cut",
     "definitions_df",
     "events_df",
     "fail",
+    "forest",
     "frozen",
     "gaps_df",
     "goodput",
@@ -148,13 +164,18 @@ __all__ = [
     "ledger",
     "messages_df",
     "percentiles",
+    "plan",
     "runs_df",
+    "save_picture",
     "say",
     "steps_df",
     "telemetry",
     "think",
+    "token_gaps",
+    "tokens_by_step",
     "tool",
     "tool_calls_df",
+    "ttft_ecdf",
     "ttft_split",
     "usage_df",
     "waterfall",
@@ -165,22 +186,32 @@ _HEAVY = {
     "Lab": "agentlab.lab.lab",
     "LocalModel": "agentlab.models.local",
     "OpenAIModel": "agentlab.models.openai",
+    "adjusted": "agentlab.analysis.compare",
     "approvals_df": "agentlab.analysis.frames",
     "chat": "agentlab.widgets.chat_box",
     "chunks_df": "agentlab.analysis.frames",
+    "compare": "agentlab.analysis.compare",
     "context_df": "agentlab.analysis.context",
+    "context_growth": "agentlab.analysis.plots",
+    "cost_vs_success": "agentlab.analysis.plots",
     "definitions_df": "agentlab.analysis.latency_frames",
     "events_df": "agentlab.analysis.frames",
+    "forest": "agentlab.analysis.plots",
     "gaps_df": "agentlab.analysis.gaps",
     "goodput": "agentlab.analysis.goodput",
     "latency_df": "agentlab.analysis.latency_frames",
     "ledger": "agentlab.analysis.usage",
     "messages_df": "agentlab.analysis.frames",
     "percentiles": "agentlab.analysis.percentiles",
+    "plan": "agentlab.analysis.plan",
     "runs_df": "agentlab.analysis.frames",
+    "save_picture": "agentlab.analysis.plots",
     "steps_df": "agentlab.analysis.frames",
     "telemetry": "agentlab.serve.telemetry",
+    "token_gaps": "agentlab.analysis.plots",
+    "tokens_by_step": "agentlab.analysis.plots",
     "tool_calls_df": "agentlab.analysis.frames",
+    "ttft_ecdf": "agentlab.analysis.plots",
     "ttft_split": "agentlab.analysis.ttft_split",
     "usage_df": "agentlab.analysis.usage",
     "waterfall": "agentlab.analysis.plots",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from agentlab.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
     from agentlab.widgets.compare_view import CompareView
     from agentlab.widgets.trace_view import TraceView
+
+Plot: TypeAlias = Literal["waterfall", "ttft_ecdf", "tokens_by_step", "token_gaps", "context_growth", "cost_vs_success"]
+"""The pictures of runs."""
 
 _HOMES = {
     "runs_df": "agentlab.analysis.frames",
@@ -30,7 +35,7 @@ _HOMES = {
     "usage_df": "agentlab.analysis.usage",
     "context_df": "agentlab.analysis.context",
     "ledger": "agentlab.analysis.usage",
-    "waterfall": "agentlab.analysis.plots",
+    **dict.fromkeys(get_args(Plot), "agentlab.analysis.plots"),
     "CompareView": "agentlab.widgets.compare_view",
     "LabBrowser": "agentlab.widgets.lab_browser",
     "TraceView": "agentlab.widgets.trace_view",
@@ -107,18 +112,39 @@ class Frames:
         """The token ledger: totals, costs, and what does not hold among the counts; settings as those of `ledger`."""
         return view("ledger")(self, **settings)
 
+    def plot(self, kind: Plot = "ttft_ecdf", ax: Axes | None = None, **settings: Any) -> Axes:
+        """A picture, by the name of its function in `agentlab`.
+
+        Args:
+            kind: `ttft_ecdf`, `tokens_by_step`, `token_gaps`, `context_growth` or `cost_vs_success`; of one run also
+                `waterfall`.
+            ax: Where to draw; a new figure when not given.
+            settings: Those of the function, such as `by="variant"`.
+
+        Raises:
+            InputError: There is no such picture.
+        """
+        if kind not in get_args(Plot):
+            raise InputError(f"there is no plot {kind!r:.80}; there are {', '.join(get_args(Plot))}")
+        axes: Axes = view(kind)(self, ax=ax, **settings)
+        return axes
+
 
 class FrameViews(Frames):
     """The frames of one run, and its picture."""
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """The waterfall of the run: model, tool and idle time by step, with the first token marked.
+    def plot(self, kind: Plot = "waterfall", ax: Axes | None = None, **settings: Any) -> Axes:
+        """A picture: the waterfall of model, tool, human and idle time by step, or another by its name.
 
         Args:
+            kind: `waterfall`, `tokens_by_step`, `context_growth`, `token_gaps`, `ttft_ecdf` or `cost_vs_success`.
             ax: Where to draw; a new figure when not given.
+            settings: Those of the function of this name in `agentlab`.
+
+        Raises:
+            InputError: There is no such picture.
         """
-        axes: Axes = view("waterfall")(self, ax=ax)
-        return axes
+        return super().plot(kind, ax, **settings)
 
     def view(self) -> TraceView:
         """The trace as a widget: every step to open, search and filter; a run that goes on is shown as it goes."""

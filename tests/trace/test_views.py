@@ -7,6 +7,7 @@ from importlib import import_module
 
 import pytest
 
+from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
 from agentlab.trace import views
 from agentlab.trace.views import Frames, FrameViews
@@ -27,9 +28,11 @@ def test_every_frame_is_a_method_with_a_line_that_says_what_it_is() -> None:
         assert name in dir(FrameViews)
 
 
-def test_a_lab_has_frames_and_no_picture() -> None:
+def test_a_lab_has_frames_and_pictures_of_all_its_runs() -> None:
     assert Lab().runs_df().empty
-    assert not hasattr(Lab(), "plot")
+    assert Lab().plot().texts[0].get_text().startswith("nothing to show: ")
+    with pytest.raises(InputError, match="one run or trace is needed here"):
+        Lab().plot("waterfall")
 
 
 def test_a_trace_has_frames_and_a_picture() -> None:
@@ -37,6 +40,9 @@ def test_a_trace_has_frames_and_a_picture() -> None:
 
     assert trace.steps_df()["step"].tolist() == [1, 2, 3]
     assert trace.plot().get_ylabel() == "step"
+    assert trace.plot("token_gaps", definition="vllm").get_title(loc="left").endswith("as vllm counts them")
+    with pytest.raises(InputError, match="there is no plot 'pie'; there are waterfall, "):
+        trace.plot("pie")  # type: ignore[arg-type]
 
 
 def test_views_load_nothing_before_they_are_asked() -> None:
