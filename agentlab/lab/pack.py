@@ -16,7 +16,6 @@ from typing import Any, get_args, get_type_hints
 
 import pyarrow as pa
 
-from agentlab.lab.encode import writable
 from agentlab.lab.project import Projection
 from agentlab.lab.rows import (
     ApprovalRow,
@@ -29,6 +28,7 @@ from agentlab.lab.rows import (
     ToolCallRow,
     ToolSpecRow,
 )
+from agentlab.trace.clean import writable
 
 LAYOUT = 3
 

@@ -219,10 +219,17 @@ def _sums(trace: Trace) -> str:
         ),
         ("TTFT", seconds(trace.steps[0].ttft_s if trace.steps else None), "first step"),
         ("Duration", seconds(trace.duration_s), ""),
+        *_aside(trace),
     )
     names = "".join(f'<th scope="col">{name}</th>' for name, _, _ in cells)
     values = "".join(f"<td>{value}{f' <small>{_SEP}{more}</small>' if more else ''}</td>" for _, value, more in cells)
     return f'<table class="al-sums"><thead><tr>{names}</tr></thead><tbody><tr>{values}</tr></tbody></table>'
+
+
+def _aside(trace: Trace) -> list[tuple[str, str, str]]:
+    """What judging tool calls and summing up took; nothing, where nobody did."""
+    calls = trace.side_calls
+    return [("Aside", tokens(trace.side_usage), counted(len(calls), "call"))] if calls else []
 
 
 def _about_tokens(trace: Trace, share: str) -> str:

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 from agentlab.errors import StoreError
 from agentlab.messages.message import Message
+from agentlab.trace.clean import as_lines, in_place_of
 from agentlab.trace.events import (
-    EVENT,
     EVENT_TYPES,
     ApprovalDecided,
     ApprovalRequested,
@@ -32,6 +32,7 @@ from agentlab.trace.events import (
 )
 from agentlab.trace.html import trace_html
 from agentlab.trace.reading import read_lines
+from agentlab.trace.redact import Redactor
 from agentlab.trace.steps import Entry, ModelCall, Step, ToolCallRecord
 from agentlab.trace.text import trace_line, trace_text
 from agentlab.trace.usage import Usage, sum_usage
@@ -155,11 +156,21 @@ class Trace(FrameViews):
             if record.requested is not None and decision.approver_kind == "person"
         ]
 
-    def to_jsonl(self, path: str | Path) -> Path:
-        """Write one event a line; the path that was written."""
-        target = Path(path)
-        with target.open("wb") as file:
-            file.writelines(EVENT.dump_json(event, exclude_none=True) + b"\n" for event in self.events)
+    def to_jsonl(self, path: str | Path, *, redactor: Redactor | None = None) -> Path:
+        """Write one event a line, without keys and tokens; the path that was written.
+
+        The file appears when it is whole: what was there before stays until then.
+
+        Args:
+            path: The file.
+            redactor: Takes keys and tokens out. `Redactor(extra=[...])` knows yours too.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        target = Path(path).expanduser()
+        with in_place_of(target) as new, new.open("wb") as file:
+            file.writelines(as_lines(self.events, redactor or Redactor()))
         return target
 
     @classmethod

@@ -11,6 +11,8 @@ import pytest
 from agentlab.messages import envelopes
 from agentlab.messages.parts import ReasoningPart, TextPart
 from agentlab.trace import _html_items, html
+from agentlab.trace.chunks import ChunkRecorder
+from agentlab.trace.events import ModelCalled, ModelReplied
 from agentlab.trace.html import trace_html, trace_page
 from agentlab.trace.trace import Trace
 from agentlab.trace.usage import Usage
@@ -130,6 +132,17 @@ def test_a_tool_that_never_ran_has_no_duration() -> None:
     trace = build.returns("c1", "weather", "no JSON", error="ToolArgumentError").stops()
 
     assert 'weather – never ran ✗ ToolArgumentError arguments {"place": error no JSON' in words(trace)
+
+
+def test_what_judging_took_is_told_apart() -> None:
+    build = weather()
+    build.add(ModelCalled, model="judge", provider="scripted", n_messages=1, tool_choice="none", purpose="approval")
+    log = ChunkRecorder().pack(0, None, None)
+    build.add(ModelReplied, complete=True, chunks=log, usage=usage(30, 2), finish_reason="stop")
+
+    assert "Aside" in words(build.trace)
+    assert "30 → 2 tokens · 1 call" in words(build.trace)
+    assert "Aside" not in words(weather().trace)
 
 
 def test_an_error_outside_of_tools_is_marked_in_words() -> None:
