@@ -115,7 +115,7 @@ function approvalBody(ask, send) {
     approveIt, asAsked, always, denyIt, respond, handOn, h("span", { class: "al-space" }), stop);
   const head = h("div", { class: "al-approval-head" }, h("span", { class: "al-approval-tool" }, h("code", {}, ask.tool), " asks to run"), place, age);
   const about = ask.description && h("p", { class: "al-approval-about" }, ask.description);
-  const el = h("div", {}, head, about, editor.el, error, bar, panel, status);
+  const el = h("div", { class: "al-approval-body", tabindex: -1 }, head, about, editor.el, error, bar, panel, status);
 
   const openers = /** @type {Record<string, () => { el: HTMLElement, focus: () => void }>} */ ({
     deny: () => said({ label: "Why not? The model reads this; it may stay empty.", go: "Deny the call", quick: true }, (text) => decide("deny", text ? { reason: text } : {})),
@@ -158,6 +158,7 @@ function approvalBody(ask, send) {
     if (isSent || !can(action)) return;
     isSent = true;
     error.hidden = true;
+    if (el.contains(document.activeElement)) el.focus({ preventScroll: true }); // a button that is disabled loses it
     drawButtons();
     put(status, "sent…");
     patience = setTimeout(() => put(status, "sent; Python has not answered yet, it may be busy with a running cell"), PATIENCE_MS);

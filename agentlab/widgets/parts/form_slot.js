@@ -53,7 +53,7 @@ export function formSlot(name, schema, value, original, home, { optional = false
     return button(label, press, { class: "al-quiet al-small", title, "aria-label": `${title}: ${name}` });
   }
   function draw() {
-    put(hint, [asked.schema.description, limitsInWords(asked), inner && fallback].filter(Boolean).join(" · "));
+    put(hint, [asked.schema.description, ...(inner ? [limitsInWords(asked), fallback] : [])].filter(Boolean).join(" · "));
     const side = h("span", { class: "al-slot-tools" },
       !inner && turn("give a value", "give a value", () => startValue(schema, home.root)),
       asked.nullable && value !== null && turn("null", "set to null", () => null),
@@ -116,7 +116,12 @@ function slotValue(schema, now, original, id, home) {
   }
   const field = valueField(shape, now, id, home.changed);
   const chosen = () => field.controls.find((control) => /** @type {HTMLInputElement} */ (control).checked);
-  return { ...field, group: null, focus: () => (chosen() ?? field.controls[0]).focus() };
+  const focus = () => {
+    const control = chosen() ?? field.controls[0];
+    control.focus();
+    if (control instanceof HTMLInputElement && control.type === "text") control.select();
+  };
+  return { ...field, group: null, focus };
 }
 
 /** A group that was not there before, or was something else. @param {unknown} original @param {symbol} nothing @param {unknown} now */
