@@ -46,7 +46,7 @@ MODULE_NAME = re.compile(rf"agentlab\.({'|'.join(room for row in ROWS for room i
 """A text that names a module."""
 
 BY_NAME = {"agentlab.trace.views", "agentlab.agent.front_end"}
-"""What may name a floor above in a text, to load it at first use: runs have their frames as methods, notebooks show them."""
+"""What may name a floor above in a text, to load it at first use: runs have frames as methods, notebooks show them."""
 
 HEAVY = [
     *("pandas", "numpy", "matplotlib", "pyarrow", "sqlalchemy", "jsonschema", "openai", "xllamacpp", "fastapi"),
@@ -65,6 +65,7 @@ BROUGHT = {
     "numpy": "pandas",
     "pydantic_core": "pydantic",
     "httpx2": "openai",
+    "IPython": "ipywidgets",
     "anyio": "openai",
     "h11": "openai",
     "starlette": "fastapi",
@@ -110,10 +111,15 @@ def imports_at_the_top(path: Path) -> Iterator[str]:
                 yield from (alias.name.split(".")[0] for alias in node.names)
             case ast.ImportFrom(level=0, module=str(name)):
                 yield name.split(".")[0]
-            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
-                waiting += node.orelse
+            case ast.If() if for_type_checkers(node):
+                pass
             case ast.If() | ast.Try() | ast.With() | ast.ClassDef():
                 waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+
+
+def for_type_checkers(node: ast.stmt) -> bool:
+    """True of what is never run."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
 
 
 def steps_up(path: Path) -> list[str]:
@@ -124,8 +130,10 @@ def steps_up(path: Path) -> list[str]:
         return []  # the roof sees every room
     room = module.split(".")[1]
     own_level = level.get(room, 0)
-    wrong = []
-    for imported in imports_of(ast.parse(path.read_text()), module, is_package=path.name == "__init__.py"):
+    wrong, tree = [], ast.parse(path.read_text())
+    if module in BY_NAME:
+        tree.body = [node for node in tree.body if not for_type_checkers(node)]
+    for imported in imports_of(tree, module, is_package=path.name == "__init__.py"):
         top, _, rest = imported.partition(".")
         other = rest.partition(".")[0]
         if top == "agentlab" and other != room and level.get(other, len(ROWS)) >= own_level:

@@ -12,6 +12,7 @@ from agentlab import clock
 from agentlab.agent.approval_policy import ApprovalPolicy, policy_in_force
 from agentlab.agent.compaction import Compaction, NoCompaction
 from agentlab.agent.differences import AgentDiffersWarning, differences_between
+from agentlab.agent.front_end import prepare_screen
 from agentlab.agent.grants import Grants
 from agentlab.agent.heartbeat import HeartbeatPolicy
 from agentlab.agent.heartbeats import OnRequest, asks_for_cost
@@ -194,6 +195,8 @@ class Agent:
         settings, run_id = self._settings, clock.new_run_id()
         messages, earlier = self._input_messages(input), _messages_of(history)
         _refuse_broken(earlier)
+        if show:
+            prepare_screen()
         state = self._state(run_id, Trace(live=True), lab)
         state.recorder.emit(
             RunStarted,

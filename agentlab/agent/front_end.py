@@ -67,6 +67,12 @@ class Screen(Protocol):
         ...
 
 
+def prepare_screen() -> None:
+    """Load what shows runs, before the first one begins."""
+    if _is_shown():
+        import_module(_SCREENS).prepare(attended=person_at_front_end())
+
+
 def screen_for(run: object, *, attended: bool) -> Screen | None:
     """Show a run that has started; None where there is no notebook, and for the runs that a run starts.
 
@@ -74,10 +80,14 @@ def screen_for(run: object, *, attended: bool) -> Screen | None:
         run: The run.
         attended: Whether a person is at the page.
     """
-    if not in_notebook() or inside_a_run.get() or _behind_a_server.get():
+    if not _is_shown():
         return None
     screen: Screen = import_module(_SCREENS).show(run, attended=attended)
     return screen
+
+
+def _is_shown() -> bool:
+    return in_notebook() and not inside_a_run.get() and not _behind_a_server.get()
 
 
 def _kernel() -> Any:

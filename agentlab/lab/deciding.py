@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import jsonschema
-
 from agentlab import clock
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
@@ -70,5 +68,7 @@ def check_decision(call: PendingCall, decision: Decision, call_hash: str | None,
     if decision.arguments is None:
         return
     spec = next(tool for tool in trace.started.tools if tool.name == call.tool)
+    import jsonschema  # beside JupyterLab it takes a second to load, for formats of addresses that nobody checks here
+
     for error in jsonschema.Draft202012Validator(own_parameters(spec)).iter_errors(decision.arguments):
         raise ToolArgumentError(call.tool, f"`{error.json_path}`: {error.message}")

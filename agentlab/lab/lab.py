@@ -23,17 +23,16 @@ from agentlab.trace.events import Event
 from agentlab.trace.redact import Redactor
 from agentlab.trace.safe import as_html
 from agentlab.trace.trace import RunStatus, Trace
-from agentlab.trace.views import Frames, view
+from agentlab.trace.views import LabViews
 
 if TYPE_CHECKING:
     from agentlab.agent.agent import Agent, Input
     from agentlab.agent.run import Run
-    from agentlab.widgets.trace_view import TraceView
 
 _NAMED_IDS = 5
 
 
-class Lab(Frames):
+class Lab(LabViews):
     """Keeps runs, each event as it happens; several processes may write to one file at once.
 
         lab = Lab("lab.db")
@@ -93,18 +92,6 @@ class Lab(Frames):
         if trace.stop_reason is None:
             trace.live = any(info.status == "running" for info in self._reader.listing(run_id=run_id))
         return trace
-
-    def view(self, run: str | RunInfo) -> TraceView:
-        """A run as a widget; one that has not ended is followed, and its calls that wait are decided there.
-
-        Args:
-            run: Its id, the beginning of its id, or its entry in `runs()`.
-
-        Raises:
-            InputError: No run has such an id, or several have.
-        """
-        widget: TraceView = view("view_in_lab")(self, self.trace(run))
-        return widget
 
     def pending(self) -> list[PendingCall]:
         """Tool calls of all runs that wait for a decision, oldest run first."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from agentlab.lab.listing import RunInfo
     from agentlab.widgets.compare_view import CompareView
     from agentlab.widgets.trace_view import TraceView
 
@@ -173,4 +174,20 @@ class FrameViews(Frames):
             InputError: It is something else.
         """
         widget: CompareView = view("CompareView")(self, other)
+        return widget
+
+
+class LabViews(Frames):
+    """The frames of the runs of a lab, and views of them."""
+
+    def view(self, run: str | RunInfo) -> TraceView:
+        """A run as a widget; one that has not ended is followed, and its calls that wait are decided there.
+
+        Args:
+            run: Its id, the beginning of its id, or its entry in `runs()`.
+
+        Raises:
+            InputError: No run has such an id, or several have.
+        """
+        widget: TraceView = view("view_in_lab")(self, run)
         return widget

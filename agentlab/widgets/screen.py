@@ -7,13 +7,15 @@ notebook keeps. Where a notebook runs without a person, the static trace is show
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from agentlab.agent.run import Run
-from agentlab.widgets.trace_view import TraceView
+
+if TYPE_CHECKING:
+    from agentlab.widgets.trace_view import TraceView
 
 SHOWN_PER_CELL = 4
 """A cell that starts more runs shows only the first ones by itself."""
@@ -37,6 +39,8 @@ class Screen:
         """Show the live view, if the cell has not shown enough."""
         if not self._take_place():
             return
+        from agentlab.widgets.trace_view import TraceView  # without a person at the page there is no view
+
         self._view = TraceView(self._run)
         live = self._view._repr_mimebundle_()
         data, metadata = live if isinstance(live, tuple) else (live, {})
@@ -72,6 +76,12 @@ class Screen:
             return False
         self._cell = cell
         return True
+
+
+def prepare(*, attended: bool) -> None:
+    """Load what it takes to show a run, before the run begins: its clock does not stand still meanwhile."""
+    if attended:
+        import agentlab.widgets.trace_view  # noqa: F401  # only loaded
 
 
 def show(run: Run, *, attended: bool) -> Screen:

@@ -11,6 +11,7 @@ import orjson
 from agentlab.agent.run import Run
 from agentlab.errors import AgentLabError, InputError
 from agentlab.lab.lab import Lab
+from agentlab.lab.listing import RunInfo
 from agentlab.trace._items import Called, Said, Thought, Told
 from agentlab.trace._sections import started
 from agentlab.trace.events import EVENT
@@ -199,8 +200,9 @@ class TraceView(LabWidget):
         show(self, self._trace._repr_mimebundle_())
 
 
-def view_in_lab(lab: Lab, trace: Trace) -> TraceView:
+def view_in_lab(lab: Lab, run: str | RunInfo) -> TraceView:
     """A run of a lab; one that has not ended is followed."""
+    trace = lab.trace(run)
     return TraceView(trace, follow=None if trace.stop_reason else LiveInLab(lab, trace))
 
 

@@ -26,7 +26,8 @@ def execute(sources: list[str], timeout_s: int = 60) -> list[Any]:
 
 
 def shown(cell: Any, mime: str = "text/plain") -> str:
-    return "".join(output.data.get(mime, "") for output in cell.outputs if "data" in output)
+    """What the cell shows last."""
+    return "".join(output.data.get(mime, "") for output in cell.outputs[-1:] if "data" in output)
 
 
 SETUP = """
@@ -47,6 +48,7 @@ def test_run_await_and_frame_work_in_three_cells():
     )
     assert shown(started) == "'running'", "the cell ends while the run goes on"
     assert shown(awaited) == "'Two.'"
+    assert ["<details" in output.data.get("text/html", "") for output in awaited.outputs] == [True, False]
     assert "ttft_s" in shown(frame)
     assert "<details" in shown(whole, "text/html")
     assert "search" in shown(whole)
@@ -61,6 +63,48 @@ def test_a_cell_may_await_a_run_directly_and_watch_one():
     *_, direct, watched = execute([SETUP, "(await agent.run('x')).text", "[e.type async for e in agent.run('x')][-1]"])
     assert shown(direct) == "'Two.'"
     assert shown(watched) == "'run_finished'"
+
+
+MANY = "import asyncio\nruns = await asyncio.gather(*(agent.run('x', show={show}) for _ in range(100))); len(runs)"
+
+
+def test_without_a_person_the_cell_that_waits_for_a_run_shows_it_once():
+    _, awaited, again, quiet, many, none = execute(
+        [
+            SETUP,
+            "await agent.run('x')",
+            "run = await agent.run('x')\nawait run\nrun",
+            "run = await agent.run('x', show=False)",
+            MANY.format(show=True),
+            MANY.format(show=False),
+        ]
+    )
+    for cell in (awaited, again):
+        assert ["text/html" in output.data for output in cell.outputs] == [True]
+    assert quiet.outputs == []
+    assert [output.output_type for output in many.outputs] == [*["display_data"] * 4, "stream", "execute_result"]
+    assert "`run.view()` shows one" in many.outputs[4].text
+    assert [output.output_type for output in none.outputs] == ["execute_result"]
+
+
+def test_the_runs_that_a_tool_starts_are_not_shown():
+    *_, cell = execute(
+        [
+            SETUP,
+            "@tool\nasync def helper() -> str:\n    'Ask another agent.'\n    return (await agent.run('x')).text\n"
+            "outer = Agent(ScriptedModel([call('helper'), 'Done.']), [helper], name='outer')\n"
+            "run = await outer.run('go')",
+        ]
+    )
+    (output,) = cell.outputs
+    assert "outer" in output.data["text/plain"].splitlines()[0]
+
+
+def test_a_view_without_a_person_is_the_static_trace():
+    *_, cell = execute([SETUP, "run = await agent.run('x', show=False)\nrun.view()"])
+    (output,) = cell.outputs
+    assert "<details" in output.data["text/html"]
+    assert not any("widget" in mime for mime in output.data)
 
 
 @pytest.mark.local_model
