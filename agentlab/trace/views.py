@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from agentlab.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -30,6 +32,8 @@ _HOMES = {
     "tool_calls_df": "agentlab.analysis.frames",
     "approvals_df": "agentlab.analysis.frames",
     "chunks_df": "agentlab.analysis.frames",
+    "events_df": "agentlab.analysis.frames",
+    "to_parquet": "agentlab.analysis.export",
     "latency_df": "agentlab.analysis.latency_frames",
     "definitions_df": "agentlab.analysis.latency_frames",
     "gaps_df": "agentlab.analysis.gaps",
@@ -51,37 +55,47 @@ def view(name: str) -> Any:
 
 
 class Frames:
-    """The frames of whatever inherits this: a run, a trace, a lab."""
+    """The frames of whatever inherits this: a run, a trace, a lab.
 
-    def runs_df(self) -> pd.DataFrame:
+    Each takes the keywords of the function of its name: `columns`, `where`, `limit`, `engine` and others.
+    """
+
+    def runs_df(self, **query: Any) -> Any:
         """One row a run: status, times, tokens, counts."""
-        frame: pd.DataFrame = view("runs_df")(self)
-        return frame
+        return view("runs_df")(self, **query)
 
-    def steps_df(self) -> pd.DataFrame:
+    def steps_df(self, **query: Any) -> Any:
         """One row a step: first-token times, tokens, tool time, the decision."""
-        frame: pd.DataFrame = view("steps_df")(self)
-        return frame
+        return view("steps_df")(self, **query)
 
-    def messages_df(self) -> pd.DataFrame:
+    def messages_df(self, **query: Any) -> Any:
         """One row a message, in the order in which they joined the conversation."""
-        frame: pd.DataFrame = view("messages_df")(self)
-        return frame
+        return view("messages_df")(self, **query)
 
-    def tool_calls_df(self) -> pd.DataFrame:
+    def tool_calls_df(self, **query: Any) -> Any:
         """One row a tool call: arguments, outcome, duration."""
-        frame: pd.DataFrame = view("tool_calls_df")(self)
-        return frame
+        return view("tool_calls_df")(self, **query)
 
-    def approvals_df(self) -> pd.DataFrame:
+    def approvals_df(self, **query: Any) -> Any:
         """One row a decision about a tool call, and one for each call that waits."""
-        frame: pd.DataFrame = view("approvals_df")(self)
-        return frame
+        return view("approvals_df")(self, **query)
 
-    def chunks_df(self) -> pd.DataFrame:
+    def chunks_df(self, **query: Any) -> Any:
         """One row a server-sent event of the model's replies: arrival, kind, size."""
-        frame: pd.DataFrame = view("chunks_df")(self)
-        return frame
+        return view("chunks_df")(self, **query)
+
+    def events_df(self, **query: Any) -> Any:
+        """One row an event: what happened, when, to which call or message, and all that was recorded of it."""
+        return view("events_df")(self, **query)
+
+    def to_parquet(self, folder: str | Path) -> Path:
+        """Write all frames into a folder of Parquet files, for other tools and for `messages_df("folder")`.
+
+        Args:
+            folder: Where; an older export there is replaced, anything else refused.
+        """
+        written: Path = view("to_parquet")(self, folder)
+        return written
 
     def latency_df(self, definition: str | Sequence[str] = "agentlab", **settings: Any) -> Any:
         """One row a model call: its latencies, as we, vLLM, guidellm, aiperf, OTel or Letta measure them.
