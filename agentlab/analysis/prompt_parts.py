@@ -73,7 +73,7 @@ class Prompts:
 
     @cached_property
     def _said(self) -> pa.Table:
-        return self._tables.table("messages")
+        return self._tables.table("messages", ("text",))
 
     @cached_property
     def pieces(self) -> Pieces:

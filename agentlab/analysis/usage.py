@@ -40,7 +40,7 @@ def usage_df(
     `by=("run", "model")`, and the same with `tool` and `role`, has these rows for each run.
 
     Args:
-        source: A run, a trace, a lab or a list of them.
+        source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
         by: What a row stands for; columns that say nothing of it are left out.
         runs: Only runs with these ids.
         prices: By model, for endpoints of one's own; they go before those of genai-prices, which come with the extra
@@ -64,7 +64,7 @@ def ledger(
     """The token ledger: all totals of `usage_df`, what does not hold among the counts, and models without a price.
 
     Args:
-        source: A run, a trace, a lab or a list of them.
+        source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
         runs: Only runs with these ids.
         prices: As in `usage_df`.
         tokenizer: As in `usage_df`.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from agentlab.lab.listing import RunInfo
     from agentlab.widgets.compare_view import CompareView
+    from agentlab.widgets.lab_browser import LabBrowser
     from agentlab.widgets.trace_view import TraceView
 
 Plot: TypeAlias = Literal["waterfall", "ttft_ecdf", "tokens_by_step", "token_gaps", "context_growth", "cost_vs_success"]
@@ -118,10 +119,9 @@ class Frames:
         frame: pd.DataFrame = view("usage_df")(self, by=by, **settings)
         return frame
 
-    def context_df(self, **settings: Any) -> pd.DataFrame:
+    def context_df(self, **settings: Any) -> Any:
         """One row a step and part of its prompt: how the context grew; settings as those of `context_df`."""
-        frame: pd.DataFrame = view("context_df")(self, **settings)
-        return frame
+        return view("context_df")(self, **settings)
 
     def ledger(self, **settings: Any) -> Any:
         """The token ledger: totals, costs, and what does not hold among the counts; settings as those of `ledger`."""
@@ -204,4 +204,9 @@ class LabViews(Frames):
             InputError: No run has such an id, or several have.
         """
         widget: TraceView = view("view_in_lab")(self, run)
+        return widget
+
+    def browse(self) -> LabBrowser:
+        """The runs in a table to look through: sort and filter them, open one, compare two."""
+        widget: LabBrowser = view("LabBrowser")(self)
         return widget

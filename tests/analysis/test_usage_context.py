@@ -288,3 +288,13 @@ def test_an_empty_lab_has_an_empty_context() -> None:
 
 def test_a_run_without_a_model_call_has_no_context() -> None:
     assert context_df(Story().end()).empty
+
+
+def test_the_context_is_read_like_other_frames() -> None:
+    trace = Story().step(reply()).step(reply()).end()
+
+    some = context_df(
+        trace, tokenizer=len, columns=["tokens", "step"], where={"part": "user"}, offset=1, engine="pyarrow"
+    )
+
+    assert some.to_pydict() == {"tokens": [QUESTION], "step": [2]}
