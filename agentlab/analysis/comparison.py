@@ -56,7 +56,7 @@ class Comparison:
     variance_between: float | None = None
     """Of the true differences from cluster to cluster; None when unpaired or of one cluster."""
     variance_within: float | None = None
-    """Of the differences from trial to trial of a cluster."""
+    """Of the differences from trial to trial of a cluster; None when each has one trial, and the other holds it too."""
     p_adjusted: float | None = None
     """The p value, once it is one of several."""
     adjusted_by: Method | None = None

@@ -34,17 +34,22 @@ class Pairs:
 
     @property
     def variances(self) -> tuple[float | None, float | None]:
-        """Of the differences, between clusters and within them: the moments of a one-way layout. None: one cluster."""
+        """Of the differences, between clusters and within them: the moments of a one-way layout.
+
+        None where they cannot be told: of one cluster both; where each has one pair, what varies within, and the other
+        holds it too.
+        """
         groups = pd.Series(self.differences).groupby(self.clusters)
         sizes, means = groups.size().to_numpy(dtype=float), groups.mean().to_numpy(dtype=float)
         n, n_pairs = len(sizes), sizes.sum()
         if n < 2:
             return None, None
-        within_sum = float(((self.differences - groups.transform("mean").to_numpy()) ** 2).sum())
-        within = within_sum / (n_pairs - n) if n_pairs > n else 0.0
         between_mean_square = float((sizes * (means - np.average(means, weights=sizes)) ** 2).sum()) / (n - 1)
+        if n_pairs == n:
+            return between_mean_square, None
+        within = float(((self.differences - groups.transform("mean").to_numpy()) ** 2).sum()) / (n_pairs - n)
         typical_size = (n_pairs - (sizes**2).sum() / n_pairs) / (n - 1)
-        return max(0.0, (between_mean_square - within) / typical_size), float(within)
+        return max(0.0, (between_mean_square - within) / typical_size), within
 
 
 @dataclass(frozen=True, slots=True)

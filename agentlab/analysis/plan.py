@@ -12,6 +12,7 @@ from agentlab.analysis.comparison import Comparison
 from agentlab.errors import InputError
 
 _MOST_TASKS = 100_000
+_TRIALS = (1, 2, 3, 5, 10)
 
 
 def plan(
@@ -19,7 +20,7 @@ def plan(
     effect: float,
     power: float = 0.8,
     *,
-    trials: Sequence[int] = (1, 2, 3, 5, 10),
+    trials: Sequence[int] | None = None,
     cost_per_run: float | None = None,
 ) -> pd.DataFrame:
     """The number of tasks that shows the effect with this power, for several numbers of trials a task.
@@ -31,26 +32,27 @@ def plan(
         pilot: What `compare` found in a pilot of a few tasks, with pairs; its clusters are the tasks.
         effect: The mean difference that must not be missed, in the metric's unit.
         power: The chance to show it, at the pilot's confidence.
-        trials: Trials a task to look at.
+        trials: Trials a task to look at; None: 1, 2, 3, 5 and 10, or after a pilot of one trial a task, 1.
         cost_per_run: What a run cost in the pilot, in any unit; the whole study's cost is then told in it.
 
     Returns:
         Columns `trials_per_task`, `tasks`, `runs` (both arms) and `cost`; one row a number of trials.
 
     Raises:
-        InputError: The pilot is unpaired or has fewer than two tasks, or the effect is 0.
+        InputError: The pilot is unpaired, has fewer than two tasks, or one trial a task where more are asked for; or
+            the effect is 0.
     """
-    _check(pilot, effect, power, trials)
+    _check(pilot, effect, power)
     between, within = pilot.variance_between, pilot.variance_within
-    if between is None or within is None:
+    if between is None:
         raise InputError(
             f"the pilot has {pilot.n_clusters} task; two at least say how much tasks differ"
             if pilot.paired
             else "the pilot is unpaired; a plan needs pairs, as the study will have them"
         )
     rows = []
-    for n_trials in trials:
-        n_tasks = _tasks_needed(between + within / n_trials, effect, power, pilot.confidence)
+    for n_trials in _trials(trials, within):
+        n_tasks = _tasks_needed(between + (within or 0.0) / n_trials, effect, power, pilot.confidence)
         n_runs = 2 * n_tasks * n_trials
         rows.append((n_trials, n_tasks, n_runs, None if cost_per_run is None else n_runs * cost_per_run))
     return pd.DataFrame(rows, columns=["trials_per_task", "tasks", "runs", "cost"]).astype(
@@ -58,25 +60,33 @@ def plan(
     )
 
 
-def _check(pilot: Comparison, effect: float, power: float, trials: Sequence[int]) -> None:
+def _trials(trials: Sequence[int] | None, within: float | None) -> Sequence[int]:
+    """The numbers of trials that the pilot can speak of."""
+    if trials is None:
+        return _TRIALS if within is not None else (1,)
+    if not trials or min(trials) < 1:
+        raise InputError(f"trials are {trials!r:.80}; it takes numbers from 1")
+    if within is None and max(trials) > 1:
+        raise InputError("the pilot has one trial a task, so what more trials bring is not known; run it again on them")
+    return trials
+
+
+def _check(pilot: Comparison, effect: float, power: float) -> None:
     if not isinstance(pilot, Comparison):
         raise InputError(f"pilot is {pilot!r:.80}; it takes what `compare` found for one metric")
     if effect == 0 or not isfinite(effect):
         raise InputError(f"an effect of {effect:g} needs no study; give the smallest difference that would matter")
     if not 0 < power < 1:
         raise InputError(f"power is {power!r:.80}; it lies between 0 and 1, such as 0.8")
-    if not trials or min(trials) < 1:
-        raise InputError(f"trials are {trials!r:.80}; it takes numbers from 1")
 
 
 def _tasks_needed(variance: float, effect: float, power: float, confidence: float) -> int:
     """The least number of tasks at which a paired t test on task means has the power, and a verdict is possible."""
-    from scipy.stats import nct, t
+    from statsmodels.stats.power import TTestPower
 
     def has_power(n: int) -> bool:
-        limit = t.ppf((1 + confidence) / 2, n - 1)
-        shift = abs(effect) / np.sqrt(variance / n)
-        return bool(nct.sf(limit, n - 1, shift) + nct.cdf(-limit, n - 1, shift) >= power)
+        found = TTestPower().power(abs(effect) / np.sqrt(variance), n, 1 - confidence, alternative="two-sided")
+        return bool(found >= power)
 
     least = int(np.ceil(1 - log2(1 - confidence)))  # fewer can show nothing, whatever they say
     if variance == 0 or has_power(least):

@@ -307,3 +307,12 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("agentlab.analysis.resampling.find_spec", lambda name: None if name == "statsmodels" else name)
     with pytest.raises(InputError, match=r'pip install "agentlab-jupyter\[stats\]"'):
         compare(*study(0.0), "score")
+
+
+def test_a_pilot_of_one_trial_a_task_says_nothing_of_more_trials():
+    pilot = compare(*study(0.2, n_trials=1, seed=2), "score")
+    assert pilot.variance_within is None
+    assert pilot.variance_between == pytest.approx(0.4**2 + 2 * 0.5**2, rel=0.5)
+    assert plan(pilot, 0.4)["trials_per_task"].tolist() == [1]
+    with pytest.raises(InputError, match="the pilot has one trial a task"):
+        plan(pilot, 0.4, trials=(1, 3))
