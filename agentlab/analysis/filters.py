@@ -119,11 +119,9 @@ def _compared(column: Column, operator: str, value: Any) -> Any:
 def _among(column: Column, values: Iterable[Any]) -> Any:
     asked = list(values)
     known = [_scalar(column, value) for value in asked if value is not None]
-    field = pc.field(column.name)
-    try:
-        found = field.isin(pa.array([scalar.as_py() for scalar in known], column.arrow_type))
-    except pa.ArrowException as exc:
-        raise InputError(f"`{column.name}` is {column.arrow_type} and never one of {asked!r:.80}") from exc
+    field, kind = pc.field(column.name), column.arrow_type
+    # A number that no row can have is left out: Arrow would cut off its fraction.
+    found = field.isin(pa.array([scalar.as_py() for scalar in known if scalar.type == kind], kind))
     return found | field.is_null() if len(known) < len(asked) else found
 
 
@@ -135,8 +133,8 @@ def _scalar(column: Column, value: Any) -> pa.Scalar:
     if isinstance(value, bool) is not (kind == FLAG):
         _refuse(column, value)
     try:
-        # A number with a fraction is no whole one: Arrow would cut it off in silence.
-        compared = pa.float64() if isinstance(value, float) and pa.types.is_integer(kind) else kind
+        fraction = isinstance(value, float) and pa.types.is_integer(kind) and not value.is_integer()
+        compared = pa.float64() if fraction else kind
         return pa.scalar(value, compared)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         raise InputError(f"`{column.name}` is {kind} and cannot be compared with {value!r:.80}") from exc
