@@ -55,6 +55,21 @@ def test_intervals_of_independent_values_are_those_of_scipy(q: float) -> None:
     assert told["high"] == pytest.approx(theirs.high, rel=0.02)
 
 
+def test_a_draw_is_the_quantile_of_whole_clusters_put_together() -> None:
+    frame = pd.concat([clustered(3, n_runs=7, n_calls=9), clustered(4, n_runs=1, n_calls=30).assign(run_id=99)])
+    by_run = [group.to_numpy() for _, group in frame.groupby("run_id")["wait_s"]]
+    rng = np.random.default_rng(8)
+    drawn = [
+        np.quantile(np.concatenate([by_run[n] for n in rng.integers(0, len(by_run), len(by_run))]), 0.37)
+        for _ in range(150)
+    ]
+
+    told = percentiles(frame, "wait_s", q=(0.37,), n_resamples=150, seed=8).iloc[0]
+
+    assert told["low"] == pytest.approx(np.quantile(drawn, 0.025), rel=1e-12)
+    assert told["high"] == pytest.approx(np.quantile(drawn, 0.975), rel=1e-12)
+
+
 def test_an_interval_contains_the_truth_about_as_often_as_it_says() -> None:
     hits = 0
     for seed in range(150):
