@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import orjson
 import pyarrow as pa
 
 from agentlab.errors import StoreError
@@ -160,7 +161,8 @@ def _note_title(db: sqlite3.Connection, run_key: int, event: MessageAdded) -> No
 
 def _note_start(db: sqlite3.Connection, run_key: int, event: RunStarted) -> None:
     db.execute(
-        "UPDATE runs SET started_at = ?, agent_name = ?, model = ?, provider = ?, protocol = ?, parent_run_id = ? "
+        "UPDATE runs SET started_at = ?, agent_name = ?, model = ?, provider = ?, protocol = ?, parent_run_id = ?, "
+        "tags = ? "
         "WHERE run_key = ?",
         (
             utc_text(event.started_at),
@@ -169,6 +171,7 @@ def _note_start(db: sqlite3.Connection, run_key: int, event: RunStarted) -> None
             event.provider,
             event.protocol,
             event.parent_run_id,
+            orjson.dumps(event.tags).decode(),
             run_key,
         ),
     )

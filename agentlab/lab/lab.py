@@ -15,6 +15,7 @@ from agentlab.agent.desk import Answer, PendingCall
 from agentlab.errors import ApprovalError, InputError, StoreError
 from agentlab.lab.deciding import answers_for, answers_to, check_decision, leave_answer, waiting_in
 from agentlab.lab.encode import encode
+from agentlab.lab.finding import Finder
 from agentlab.lab.journal import LabJournal
 from agentlab.lab.listing import SHOWN, RunInfo, listing_html
 from agentlab.lab.reader import LogRow, Reader
@@ -92,6 +93,10 @@ class Lab(LabViews):
         if trace.stop_reason is None:
             trace.live = any(info.status == "running" for info in self._reader.listing(run_id=run_id))
         return trace
+
+    def finder(self) -> Finder:
+        """What finds runs by status, agent, model, tag or text, a page at a time."""
+        return Finder(self._store)
 
     def pending(self) -> list[PendingCall]:
         """Tool calls of all runs that wait for a decision, oldest run first."""

@@ -45,6 +45,9 @@ runs = sa.Table(
     sa.Column("protocol", sa.Text),
     sa.Column("parent_run_id", sa.Text),
     sa.Column("title", sa.Text, comment="The beginning of what the user asked."),
+    sa.Column(
+        "tags", sa.Text, comment="JSON object. NULL: written by an agentlab that kept them in the journal alone."
+    ),
     sa.Column("stop_reason", sa.Text, comment="NULL until the run has ended."),
     sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false(), comment="It waits for decisions."),
     sa.Column("owner", sa.Text, comment="The process that writes: pid, start, host. NULL when none does."),
@@ -100,6 +103,12 @@ SELECT runs.run_id,
 FROM journal JOIN runs ON runs.run_key = journal.run_key, json_each(journal.events) AS event
 """
 """One row an event, for people who look into the file with other tools."""
+
+_NO_TAGS_YET = "tags IS NULL AND started_at IS NOT NULL"
+_TAGS_IN_JOURNAL = (
+    "(SELECT COALESCE(json_extract(events, '$[0].tags'), '{}') FROM journal"
+    " WHERE journal.run_key = runs.run_key AND first_seq = 0)"
+)
 
 _inherited: list[Any] = []
 """Connections that a forked process got from its parent: never used, and never closed, which would harm the parent."""
@@ -191,6 +200,21 @@ class Store:
             raise NewerSchemaError(str(self), found, SCHEMA_VERSION)
         _use_wal(self._db)
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._keep_tags()
+
+    def _keep_tags(self) -> None:
+        """Take the tags of runs that an older agentlab wrote from their first events. It can go on with the file."""
+        some = f"SELECT 1 FROM runs WHERE {_NO_TAGS_YET} LIMIT 1"  # noqa: S608  # our own names
+        if self._has_tags() and self._db.execute(some).fetchone() is None:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        if not self._has_tags():  # nobody else was quicker
+            self._db.execute("ALTER TABLE runs ADD COLUMN tags TEXT")
+        self._db.execute(f"UPDATE runs SET tags = {_TAGS_IN_JOURNAL} WHERE {_NO_TAGS_YET}")  # noqa: S608  # the same
+        self._db.execute("COMMIT")
+
+    def _has_tags(self) -> bool:
+        return any(row[1] == "tags" for row in self._db.execute("PRAGMA table_info(runs)"))
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
