@@ -1,0 +1,227 @@
+"""What frames are made from: files, folders, experiments, and runs that go on from each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from agentlab import Agent, ScriptedModel, frozen, say
+from agentlab.analysis.frames import events_df, messages_df, runs_df, steps_df
+from agentlab.analysis.sources import tables_of
+from agentlab.errors import AgentLabError, InputError, StoreError
+from agentlab.lab.lab import Lab
+from agentlab.trace.trace import Trace
+from tests.analysis.test_frames import FRAMES, rows
+from tests.factories import Story, reply, trace_of
+from tests.lab.test_lab import keep
+
+
+def lab_at(path: Path, *traces: Trace) -> Path:
+    with Lab(path) as lab:
+        for trace in traces:
+            keep(lab, trace)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a trace, a lab and an export."""
+    trace_of(3, "run-a").to_jsonl(tmp_path / "a.jsonl")
+    lab_at(tmp_path / "b.db", trace_of(2, "run-b"), trace_of(4, "run-c"))
+    trace_of(5, "run-d").to_parquet(tmp_path / "c-frames")
+    (tmp_path / ".hidden").write_text("not looked at")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_folder_of_files_is_read_as_what_was_written(name: str, folder: Path) -> None:
+    expected = FRAMES[name]([trace_of(3, "run-a"), trace_of(2, "run-b"), trace_of(4, "run-c"), trace_of(5, "run-d")])
+
+    pd.testing.assert_frame_equal(FRAMES[name](folder), expected)
+    some = FRAMES[name](folder, runs=["run-d", "run-b"])
+    assert len(some) > 0 or name == "approvals"
+    assert set(some["run_id"]) <= {"run-b", "run-d"}
+
+
+def test_a_file_alone_is_read_too(folder: Path) -> None:
+    assert runs_df(folder / "a.jsonl")["run_id"].tolist() == ["run-a"]
+    assert runs_df(str(folder / "b.db"))["run_id"].tolist() == ["run-b", "run-c"]
+    assert runs_df([folder / "c-frames", folder / "a.jsonl"])["run_id"].tolist() == ["run-d", "run-a"]
+
+
+def test_a_lab_that_was_opened_for_a_frame_is_closed_again(folder: Path) -> None:
+    messages_df(folder / "b.db")
+
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith("b.db")) == ["b.db"]
+
+
+def test_files_that_sqlite_keeps_beside_an_open_lab_are_overlooked(folder: Path) -> None:
+    with Lab(folder / "b.db") as lab:
+        keep(lab, trace_of(1, "run-e"))
+        assert (folder / "b.db-wal").exists()
+
+        assert runs_df(folder)["run_id"].tolist() == ["run-a", "run-b", "run-c", "run-e", "run-d"]
+
+
+def test_a_run_in_two_files_counts_once(folder: Path) -> None:
+    trace_of(3, "run-b").to_jsonl(folder / "z.jsonl")
+
+    assert runs_df(folder)["run_id"].tolist() == ["run-a", "run-b", "run-c", "run-d"]
+    assert runs_df([folder / "z.jsonl", folder])["n_steps"].tolist() == [3, 3, 4, 5]
+
+
+def test_an_empty_folder_gives_an_empty_frame(tmp_path: Path) -> None:
+    for make in FRAMES.values():
+        pd.testing.assert_frame_equal(make(tmp_path), make(Lab()))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("notes.txt", b"Remember the cats.", r"notes\.txt is no trace .* it begins with b'Remember the cat'"),
+        ("empty.db", b"", r"empty\.db is no trace .* it is empty"),
+        ("part.parquet", b"PAR1....PAR1", r"part\.parquet is a single Parquet file; name the folder"),
+        ("chat.jsonl", b'{"role": "user"}\n', r"chat\.jsonl, line 1 is no event of a trace"),
+        ("other.db", b"SQLite format 3\0" + bytes(100), r"other\.db is no lab"),
+        ("newer.jsonl", b'{"type":"run_started","schema_version":9}\n', r"newer\.jsonl, line 1 has schema version 9"),
+    ],
+)
+def test_something_else_in_a_folder_is_named(name: str, content: bytes, said: str, folder: Path) -> None:
+    (folder / name).write_bytes(content)
+
+    with pytest.raises(AgentLabError, match=said):
+        runs_df(folder)
+
+
+def test_a_trace_that_does_not_fold_is_named(tmp_path: Path) -> None:
+    path = trace_of(2).to_jsonl(tmp_path / "cut.jsonl")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[6:]))
+
+    with pytest.raises(StoreError, match=r"cut\.jsonl: the events of run-1 do not make a trace: "):
+        runs_df(tmp_path)
+
+
+def test_a_folder_in_a_folder_is_named(folder: Path) -> None:
+    (folder / "more").mkdir()
+
+    with pytest.raises(InputError, match="more is a folder without an export"):
+        runs_df(folder)
+
+
+@pytest.mark.parametrize("path", ["no/such/place", "run-1", "a\0b", "x" * 5000], ids=["path", "id", "null", "long"])
+def test_a_path_with_nothing_there_is_told(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError, match=r"there is no file or folder|cannot be read"):
+        runs_df(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_with_several_runs_gives_them_all(tmp_path: Path) -> None:
+    both = b"".join(trace_of(n, f"run-{n}").to_jsonl(tmp_path / "one").read_bytes() for n in (2, 3))
+    (tmp_path / "one").unlink()
+    (tmp_path / "both.jsonl").write_bytes(both)
+
+    assert runs_df(tmp_path)["n_steps"].tolist() == [2, 3]
+
+
+def test_tables_of_an_export_are_told_to_be_missing(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"c-frames has frames and no events; this needs the lab or the traces"):
+        tables_of(folder / "c-frames")
+    assert len(tables_of([folder / "a.jsonl", folder / "b.db"]).table("runs")) == 3
+
+
+def test_whatever_has_runs_is_a_source() -> None:
+    trials = [SimpleNamespace(trace=trace_of(2, "run-1")), trace_of(3, "run-2")]
+
+    assert runs_df(SimpleNamespace(runs=trials))["n_steps"].tolist() == [2, 3]
+    assert runs_df(iter(trials))["n_steps"].tolist() == [2, 3]
+    assert runs_df({"runs": trials}["runs"])["n_steps"].tolist() == [2, 3]
+
+
+def agent(*texts: str) -> Agent:
+    """Says these one after the other, those of its history included."""
+    return Agent(ScriptedModel([say(text) for text in texts]), name="counter")
+
+
+async def family(lab: Lab | None = None) -> list[Any]:
+    """A run, two that go on from it, and one that goes on from the second."""
+    with frozen(seed=1):
+        first = await agent("Two.").run("How many cats?", lab=lab)
+        second = await agent("Two.", "Three.").run("And dogs?", history=first, lab=lab)
+        third = await agent("Two.", "Four.").run("And birds?", history=first, lab=lab)
+        fourth = await agent("Two.", "Three.", "Five.").run("And fish?", history=second, lab=lab)
+    return [first, second, third, fourth]
+
+
+ONCE = ["How many cats?", "Two.", "And dogs?", "Three.", "And birds?", "Four.", "And fish?", "Five."]
+
+
+async def test_messages_of_a_run_that_goes_on_count_once() -> None:
+    runs = await family()
+
+    once, each = messages_df(runs), messages_df(runs, inherited="each")
+
+    assert once["text"].tolist() == ONCE
+    assert set(once["source"]) == {"input", "model"}
+    assert (len(each), each["message_id"].nunique()) == (2 + 4 + 4 + 6, 8)
+    assert runs_df(runs)["n_messages"].tolist() == [2, 2, 2, 2]
+    assert runs_df(runs, inherited="each")["n_messages"].tolist() == [2, 4, 4, 6]
+    assert len(events_df(runs)) == runs_df(runs)["n_events"].sum()
+
+
+async def test_where_the_parent_is_not_in_the_frame_its_messages_stay_once() -> None:
+    first, second, third, fourth = await family()
+
+    assert second.messages_df()["text"].tolist() == ONCE[:4]
+    assert second.runs_df()["n_messages"].tolist() == [4]
+    assert messages_df([second, third])["text"].tolist() == [*ONCE[:4], *ONCE[4:6]]
+    assert messages_df([first, fourth])["text"].tolist() == [*ONCE[:2], *ONCE[2:4], *ONCE[6:]]
+    assert runs_df([second, third, fourth])["n_messages"].tolist() == [4, 2, 2]
+
+
+async def test_the_order_of_the_runs_does_not_matter() -> None:
+    runs = await family()
+
+    frame = messages_df(runs[::-1])
+
+    assert sorted(frame["text"]) == sorted(ONCE)
+    assert rows(frame[frame["run_id"] == runs[0].id], "text") == [("How many cats?",), ("Two.",)]
+
+
+async def test_a_lab_and_its_export_count_like_the_runs(tmp_path: Path) -> None:
+    with Lab(tmp_path / "lab.db") as lab:
+        runs = await family(lab)
+        lab.to_parquet(tmp_path / "frames")
+
+        for how in ("once", "each"):
+            for make in (messages_df, runs_df):
+                expected = make(runs, inherited=how)
+                pd.testing.assert_frame_equal(make(lab, inherited=how), expected)
+                pd.testing.assert_frame_equal(make(tmp_path / "frames", inherited=how), expected)
+
+
+async def test_conditions_on_runs_say_which_are_there_and_others_do_not() -> None:
+    runs = await family()
+
+    assert messages_df(runs, where={"run_id": runs[1].id})["text"].tolist() == ONCE[:4]
+    assert messages_df(runs, runs=[runs[1].id])["text"].tolist() == ONCE[:4]
+    assert messages_df(runs, where={"source": "history"}).empty
+    assert messages_df(runs, columns=["text"], where={"text": "Two."}).shape == (1, 1)
+    assert runs_df(runs, columns=["n_messages"], where={"n_messages": (">", 2)}).empty
+
+
+async def test_a_history_of_plain_messages_is_ones_own() -> None:
+    with frozen(seed=1):
+        first = await agent("Two.").run("How many cats?")
+        others = [await agent("Two.", "Three.").run("And dogs?", history=first.messages) for _ in range(2)]
+
+    assert runs_df([first, *others])["n_messages"].tolist() == [2, 4, 4]
+
+
+def test_steps_of_a_run_that_goes_on_are_its_own() -> None:
+    assert steps_df([Story("run-1").step(reply()).end(), Story("run-2").step(reply()).end()])["step"].tolist() == [1, 1]
