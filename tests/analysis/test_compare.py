@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -316,3 +322,12 @@ def test_a_pilot_of_one_trial_a_task_says_nothing_of_more_trials():
     assert plan(pilot, 0.4)["trials_per_task"].tolist() == [1]
     with pytest.raises(InputError, match="the pilot has one trial a task"):
         plan(pilot, 0.4, trials=(1, 3))
+
+
+def test_the_comparison_in_the_readme_says_what_it_says():
+    readme = Path(__file__).parents[2] / "README.md"
+    blocks = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
+    (block,) = [each for each in blocks if "compare(" in each]
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.startswith("better 0.25")

@@ -188,7 +188,11 @@ def test_where_no_prompt_was_counted_it_is_estimated_and_said_to_be() -> None:
 def test_a_prompt_that_was_sent_again_counts_once() -> None:
     story = Story().step(reply(complete=True, usage=tokens(100, 4)), reply(usage=tokens(120, 4)))
 
-    assert sum(kind[1][1] for kind in bars(context_growth(story.end())).values()) == pytest.approx(120)
+    trace = story.end()
+
+    assert sum(kind[1][1] for kind in bars(context_growth(trace)).values()) == pytest.approx(120)
+    lines = context_growth([trace, told(tokens(50, 4), run_id="other")]).lines
+    assert [line.get_ydata().tolist() for line in lines if len(line.get_ydata())] == [[120.0], [50.0]]
 
 
 def test_several_runs_are_lines() -> None:
