@@ -153,6 +153,13 @@ def test_of_several_calls_of_a_step_the_last_prompt_counts_and_in_totals_each() 
     assert by_role["known_scaled_tokens"].sum() == pytest.approx(100)
 
 
+def test_of_prompts_that_nobody_counted_no_share_is_known() -> None:
+    by_role = usage_df(Story().step(reply(usage=NO_USAGE)).end(), by="role")
+
+    names = ("n_missing", "scaled_tokens", "known_scaled_tokens")
+    assert rows(by_role, *names) == [(1, None, None), (1, None, None)]
+
+
 def test_side_calls_are_no_part_of_the_context() -> None:
     story = Story().step(reply(purpose="approval")).step(reply())
 
@@ -231,6 +238,8 @@ async def test_the_context_of_a_real_run_shrinks_with_its_compaction(policy: Any
     assert any(event.type == "context_compacted" for event in run.trace)
     assert ledger(run).problems.empty
     frame = context_df(run)
+    items = frame[frame["part"] != "tool_schemas"].groupby("step")["n_items"].sum()
+    assert items.tolist() == run.steps_df()["n_context_messages"].tolist()  # of the call after the compaction
     read = frame[(frame["step"] == frame["step"].max()) & (frame["part"] != "tool_schemas")]["n_items"].sum()
     assert read < len(run.messages_df()) - 1
     assert ("summary" in frame["part"].tolist()) == isinstance(policy, Summarize)
