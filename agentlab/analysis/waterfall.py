@@ -84,9 +84,15 @@ class Waterfall:
             yield self._bar("model streaming", call.step, first_ns, call.replied_ns)
 
     def _human_bars(self, step: int) -> Iterator[Bar]:
+        """From the question to the answer of a person; not while another was asked first, who handed the call on."""
+        handed_on_ns: dict[str, int] = {}
         for row in self._rows.approvals:
-            if row.step == step and row.approver_kind == "person" and row.requested_ns is not None:
-                yield self._bar("waiting for a person", step, row.requested_ns, row.decided_ns)
+            if row.step == step and row.requested_ns is not None:
+                if row.approver_kind == "person":
+                    since_ns = max(row.requested_ns, handed_on_ns.get(row.call_id, 0))
+                    yield self._bar("waiting for a person", step, since_ns, row.decided_ns)
+                if row.decided_ns is not None:
+                    handed_on_ns[row.call_id] = row.decided_ns
 
     def _tool_bars(self, calls: Sequence[ToolCallRow]) -> Iterator[Bar]:
         ran = [call for call in calls if call.started_ns is not None]

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 
-from agentlab.analysis.frames import steps_df
+from agentlab.analysis.frames import runs_df, steps_df
 from agentlab.analysis.waterfall import Bar, Waterfall
 from agentlab.trace.trace import Trace
 from tests.factories import Story, reply, tool, traces
@@ -98,3 +98,16 @@ def test_first_tokens_stand_where_the_frame_says() -> None:
     marks = [mark.t_s for mark in Waterfall(story()).first_tokens]
 
     assert marks == pytest.approx((steps["start_s"] + steps["ttft_s"]).tolist())
+
+
+def test_a_person_is_waited_for_once_the_call_was_handed_on() -> None:
+    """A model was asked first, and took its time."""
+    told = Story().step(reply(calls=["pay"]), finished=False)
+    told.ask("call-1", "pay")
+    told.wait(0.4).decide("call-1", "pay", "escalate", approver="judge", approver_kind="model")
+    told.wait(1.5).decide("call-1", "pay")
+    trace = told.end()
+
+    (bar,) = [bar for bar in Waterfall(trace).bars if bar.kind == "waiting for a person"]
+    assert bar.end_s - bar.start_s == pytest.approx(1.5)
+    assert float(runs_df(trace)["human_s"].iloc[0]) == pytest.approx(1.5)
