@@ -114,9 +114,8 @@ def _refuse_what_is_not_ours(target: Path) -> None:
     names = {frame.name for frame in ALL}
     foreign = [path for path in inside if not _is_ours(path.relative_to(target), names)]
     if foreign or (inside and not Export.is_at(target)):
-        raise InputError(
-            f"{target} is not empty, and {(foreign or inside)[0].name!r} is not of an export; name another"
-        )
+        seen = (foreign or inside)[0].name
+        raise InputError(f"{target} is not empty, and {seen!r} in it is of no export; name another folder")
 
 
 def _is_ours(path: Path, frames: set[str]) -> bool:

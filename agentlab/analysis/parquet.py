@@ -98,7 +98,7 @@ class Export:
         files = sorted((self.folder / frame).glob(PART.replace("{:05}", "*")))
         if len(files) != told["files"]:
             raise StoreError(
-                f"{self} is damaged: {told['files']} files of `{frame}` were written, {len(files)} are there"
+                f"{self} is damaged: of `{frame}` {told['files']} files were written, {len(files)} are there"
             )
         return [str(file) for file in files]
 

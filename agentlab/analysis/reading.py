@@ -17,7 +17,7 @@ from agentlab.analysis.filters import Filter, Where
 from agentlab.analysis.inherited import NEEDED, Inherited, Shared
 from agentlab.analysis.parquet import Export
 from agentlab.analysis.sources import Picked, Source, picked
-from agentlab.analysis.tables import Tables
+from agentlab.analysis.tables import Tables, run_id_of
 from agentlab.errors import InputError
 from agentlab.lab import pack
 
@@ -234,7 +234,7 @@ def _only_children(store: Picked) -> Picked:
     families = [family for family in store.families if family[1] is not None]
     ids = {run_id for run_id, _ in families}
     of_it = store.store
-    traces = [trace for trace in of_it if trace.events[0].run_id in ids] if isinstance(of_it, list) else of_it
+    traces = [trace for trace in of_it if run_id_of(trace) in ids] if isinstance(of_it, list) else of_it
     return Picked(traces, families)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from agentlab.analysis.files import open_path
 from agentlab.analysis.parquet import Export
-from agentlab.analysis.tables import LabTables, SeveralTables, TraceTables
+from agentlab.analysis.tables import LabTables, SeveralTables, TraceTables, run_id_of
 from agentlab.analysis.tables import Tables as Tables
 from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
@@ -138,7 +138,7 @@ def _picked(
         kept = [run_id for run_id in new if wanted is None or run_id in wanted]
         chosen = set(kept if keep is None else keep(kept))
         seen.update(chosen)
-        traces = [each for each in store if each.events[0].run_id in chosen] if isinstance(store, list) else store
+        traces = [each for each in store if run_id_of(each) in chosen] if isinstance(store, list) else store
         yield Picked(traces, [family for family in families if family[0] in chosen])
 
 
@@ -148,7 +148,7 @@ def _stores(found: Iterable[Trace | Lab | Export]) -> Iterator[tuple[list[Trace]
     for each in found:
         if isinstance(each, Trace):
             if len(each):
-                traces.setdefault(each.events[0].run_id, each)
+                traces.setdefault(run_id_of(each), each)
             continue
         if traces:
             yield list(traces.values()), list(map(_family, traces.values()))
@@ -159,7 +159,7 @@ def _stores(found: Iterable[Trace | Lab | Export]) -> Iterator[tuple[list[Trace]
 
 def _family(trace: Trace) -> Family:
     first = trace.events[0]
-    return first.run_id, first.parent_run_id if first.type == "run_started" else None
+    return run_id_of(trace), first.parent_run_id if first.type == "run_started" else None
 
 
 def _flat(source: Any, opened: ExitStack) -> Iterator[Trace | Lab | Export]:

@@ -12,12 +12,18 @@ from agentlab.lab import pack
 from agentlab.lab.encode import encode, split_log
 from agentlab.lab.lab import Lab
 from agentlab.lab.project import Projection
+from agentlab.trace.clean import writable
 from agentlab.trace.events import Event, ModelReplied
 from agentlab.trace.redact import Redactor
 from agentlab.trace.trace import Trace
 
 PackedLog: TypeAlias = tuple[bytes, bytes, bytes]
 """Offsets, kinds and sizes."""
+
+
+def run_id_of(trace: Trace) -> str:
+    """The run of a trace that has events, also where its beginning was cut off."""
+    return writable(trace.events[0].run_id)
 
 
 class Tables(Protocol):
@@ -53,7 +59,7 @@ class TraceTables:
 
     def logs(self) -> dict[tuple[str, int], PackedLog]:
         return {
-            (event.run_id, event.seq): (event.chunks.offsets, event.chunks.kinds, event.chunks.sizes)
+            (kept.run_id, event.seq): (event.chunks.offsets, event.chunks.kinds, event.chunks.sizes)
             for kept in self._kept
             for event in kept.events
             if isinstance(event, ModelReplied)
@@ -71,7 +77,7 @@ class _Kept:
 
     def __init__(self, trace: Trace) -> None:
         self._events, self.status = list(trace.events), trace.status
-        self.run_id = self._events[0].run_id
+        self.run_id = run_id_of(trace)
 
     @cached_property
     def _encoded(self) -> tuple[list[Event], str]:
