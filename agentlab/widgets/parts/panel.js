@@ -12,7 +12,7 @@ export class Panel {
     this.body = h("div", { class: "al-panelbody", tabindex: "0" });
     this.dialog = h(
       "dialog", { class: "al-panel", "aria-label": "", on: { keydown: (/** @type {Event} */ event) => event.stopPropagation(), close: () => this.closed() } },
-      h("div", { class: "al-panelhead" }, this.title, this.tools, button("close", () => this.dialog.close(), { class: "al-quiet" })),
+      h("div", { class: "al-panelhead" }, this.title, this.tools, button("Close", () => this.dialog.close(), { class: "al-quiet" })),
       this.body,
     );
     /** @type {Element | null} */

@@ -37,13 +37,13 @@ export class Toolbar {
     );
     this.kinds = h("select", { "aria-label": "Show rows of one kind", on: { change: () => this.filtered() } });
     this.tools = h("select", { "aria-label": "Show calls of one tool", on: { change: () => this.filtered() } });
-    this.folding = button("fold all", host.fold, { class: "al-quiet", "aria-keyshortcuts": "f", title: "Fold or unfold all steps (f)" });
+    this.folding = button("Fold all", host.fold, { class: "al-quiet", "aria-keyshortcuts": "f", title: "Fold or unfold all steps (f)" });
     this.el = h(
       "div", { class: "al-toolbar", role: "toolbar", "aria-label": "Trace" },
       h("span", { class: "al-find" }, this.field, this.steps), this.kinds, this.tools,
       h(
         "span", { class: "al-acting" }, this.folding,
-        button("copy JSON", host.copy, { class: "al-quiet", title: "Copy the whole trace as JSON" }),
+        button("Copy JSON", host.copy, { class: "al-quiet", title: "Copy the whole trace as JSON" }),
         button("?", host.help, { class: "al-quiet al-icon", "aria-label": "Keys", title: "Keys (?)", "aria-keyshortcuts": "?" }),
       ),
     );
@@ -61,8 +61,8 @@ export class Toolbar {
     const now = JSON.stringify([present.map(([letter]) => letter), tools]);
     if (now === this.drawn) return;
     this.drawn = now;
-    fillSelect(this.kinds, "all rows", present.map(([letter, { name }]) => [letter, name]));
-    fillSelect(this.tools, "all tools", tools.map((name, place) => [String(place), name]));
+    fillSelect(this.kinds, "All rows", present.map(([letter, { name }]) => [letter, name]));
+    fillSelect(this.tools, "All tools", tools.map((name, place) => [String(place), name]));
     this.tools.hidden = !tools.length;
   }
 
@@ -78,7 +78,7 @@ export class Toolbar {
 
   /** @param {boolean} folded */
   folded(folded) {
-    put(this.folding, folded ? "unfold all" : "fold all");
+    put(this.folding, folded ? "Unfold all" : "Fold all");
   }
 
   /**

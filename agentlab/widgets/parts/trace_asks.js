@@ -45,7 +45,7 @@ export class TraceAsks {
     this.tools = h("span", { class: "al-bannertools" });
     this.el = h(
       "div", { class: "al-banner", hidden: true }, this.words, this.tools,
-      button("go to it", () => this.goToFirst(), { class: "al-primary" }),
+      button("Go to it", () => this.goToFirst(), { class: "al-primary" }),
     );
     this.timer = 0;
   }

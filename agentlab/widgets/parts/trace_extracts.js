@@ -45,7 +45,7 @@ export class TraceExtracts {
     if (type === "copy" && this.isWanted(`copy ${fields.row ?? null}`)) void this.give(String(fields.text), "JSON");
     if (type === "raw" && this.isWanted(`raw ${fields.step}`)) {
       const text = String(fields.text);
-      const copy = button("copy", () => void this.give(text, "request"), { class: "al-quiet" });
+      const copy = button("Copy", () => void this.give(text, "request"), { class: "al-quiet" });
       this.panel.show(`Request of step ${fields.step}`, [longText(text)], [copy]);
     }
   }

@@ -13,7 +13,7 @@ export class TraceHead {
     this.title = h("strong", { class: "al-agent", dir: "auto" });
     this.model = h("bdi", { class: "al-muted" });
     this.badge = h("strong", { class: "al-badge" });
-    this.stop = button("stop", () => this.press(stop), { class: "al-stop", title: "End the run after what it is doing now" });
+    this.stop = button("Stop", () => this.press(stop), { class: "al-stop", title: "End the run after what it is doing now" });
     this.facts = h("dl", { class: "al-facts" });
     this.note = h("p", { class: "al-muted al-headnote", dir: "auto" });
     this.el = h(

@@ -121,10 +121,10 @@ export class TracePane {
     if (from !== null || head) this.waiting();
     let stale = false;
     for (const [row, field] of grown) {
-      const drawn = /** @type {RowView | undefined} */ (/** @type {unknown} */ (this.list.drawnOf(row)));
-      if (drawn && !drawn.grown(field)) stale = true;
+      if (this.viewOf(row)?.grown(field) === false) stale = true;
     }
     if (stale) this.list.draw();
+    else if (grown.length) this.list.settle();
   }
 
   /** @param {string} type @param {any} fields */
@@ -181,9 +181,14 @@ export class TracePane {
   drawRow(row, drawn) {
     const { trace } = this.store;
     const view = /** @type {RowView} */ (drawn ?? new RowView(this.rowHost()));
-    view.el.classList.toggle("al-marked", row === this.mark);
+    view.mark(row === this.mark);
     view.update(row, trace.kinds[row], trace.rows.get(row));
     return view;
+  }
+
+  /** @param {number} row */
+  viewOf(row) {
+    return /** @type {RowView | undefined} */ (this.list.drawnOf(row));
   }
 
   rowHost() {
@@ -224,9 +229,9 @@ export class TracePane {
   /** @param {number} row */
   setMark(row) {
     if (row < 0 || row === this.mark) return;
-    this.list.drawnOf(this.mark)?.el.classList.remove("al-marked");
+    this.viewOf(this.mark)?.mark(false);
     this.mark = row;
-    this.list.drawnOf(row)?.el.classList.add("al-marked");
+    this.viewOf(row)?.mark(true);
   }
 
   /** Put the focus on a row, or on the last one before it that is shown. @param {number} row */

@@ -38,6 +38,7 @@ export class RowView {
     this.row = undefined;
     this.drawn = "";
     this.open = false;
+    this.marked = false;
     /** @type {Map<TextField, GrowingText>} texts that grow */
     this.growing = new Map();
     /** @type {HTMLElement | null} */
@@ -60,7 +61,7 @@ export class RowView {
     this.row = row;
     this.drawn = look;
     this.growing.clear();
-    this.el.className = `al-row al-row-${kind}${this.el.classList.contains("al-marked") ? " al-marked" : ""}`;
+    this.el.className = `al-row al-row-${kind}${this.marked ? " al-marked" : ""}`;
     this.el.setAttribute("aria-label", row ? nameOf(kind, row) : "on its way");
     this.el.setAttribute("aria-busy", String(!row));
     if (row) this.fill(row);
@@ -80,6 +81,13 @@ export class RowView {
     if (shown) shown.set(text);
     else if (this.open || text.length < 400) this.drawn = "out of date";
     return this.drawn !== "out of date";
+  }
+
+  /** Is this the row where the reader is? Then its buttons are reached by Tab. @param {boolean} marked */
+  mark(marked) {
+    if (this.el.classList.toggle("al-marked", marked) === this.marked) return;
+    this.marked = marked;
+    for (const act of this.body.querySelectorAll(".al-acts button")) /** @type {HTMLElement} */ (act).tabIndex = marked ? 0 : -1;
   }
 
   /** What has just come into the page shows its end. */
@@ -152,12 +160,12 @@ export class RowView {
   /** @private @param {Row} row */
   actions(row) {
     const acts = h("span", { class: "al-acts" });
-    const attributes = { class: "al-quiet" };
+    const attributes = { class: "al-quiet", tabindex: this.marked ? "0" : "-1" };
     if (row.k === "S" && row.step) {
       const step = row.step;
-      acts.append(button("request", () => this.host.raw(step), { ...attributes, "data-hold": "raw", title: "Exact request of this step (r)" }));
+      acts.append(button("Request", () => this.host.raw(step), { ...attributes, "data-hold": "raw", title: "Exact request of this step (r)" }));
     }
-    acts.append(button("copy", () => this.host.copy(this.number), { ...attributes, "data-hold": "copy", title: "Copy this row as JSON (c)" }));
+    acts.append(button("Copy", () => this.host.copy(this.number), { ...attributes, "data-hold": "copy", title: "Copy this row as JSON (c)" }));
     return acts;
   }
 
@@ -165,7 +173,7 @@ export class RowView {
   more(row, field) {
     const left = row[`${field}_more`];
     if (!left || row.live) return null;
-    const label = `show all (${left.toLocaleString("en-US")} more characters)`;
+    const label = `Show all (${left.toLocaleString("en-US")} more characters)`;
     const press = () => this.host.askWhole(this.number, field);
     return button(label, press, { class: "al-quiet al-all", "data-hold": field });
   }

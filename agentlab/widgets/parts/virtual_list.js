@@ -102,6 +102,14 @@ export class VirtualList {
     this.frame = 0;
   }
 
+  /** A row that is drawn may have another height now. */
+  settle() {
+    if (!this.measure()) return;
+    this.hold();
+    this.line();
+    this.drawSoon(); // not here: the sizes of new rows would be told of too late, when it was a size that called
+  }
+
   /** As `draw`, before the next frame. */
   drawSoon() {
     this.frame ||= requestAnimationFrame(() => this.draw());
@@ -266,11 +274,7 @@ export class VirtualList {
       this.hold();
       this.drawSoon();
     }
-    if (this.measure()) {
-      this.hold();
-      this.line();
-      this.drawSoon(); // not here: rows that are new within this callback would be told of too late
-    }
+    this.settle();
   }
 
   /** @private Make the rows of the window, drop the others. */
