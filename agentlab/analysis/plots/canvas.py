@@ -69,7 +69,7 @@ def _explain(ax: Axes, key: Sequence[tuple[Handle, str]]) -> int:
     font = FontProperties(family=style.pop("fontfamily", None), size=SMALL_PT)
     legend = ax.legend(
         [handle for handle, _ in key],
-        [str(number) for number in range(len(key))],  # names that begin with `_` would be left out
+        [str(number) for number in range(len(key))],  # matplotlib before 3.10 leaves out names with `_` first
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
         borderaxespad=0.3,
