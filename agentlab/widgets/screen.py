@@ -60,8 +60,8 @@ class Screen:
         """The static trace takes the place of the live view."""
         try:
             self._handle.update(self._run.trace._repr_mimebundle_(), raw=True)
-            if self._view is not None:
-                self._view.close()
+            if self._view is not None and self._view.loads == 1:
+                self._view.close()  # a page that was opened anew is not reached by `update`, and goes on showing it
         except Exception:  # noqa: BLE001  # the run is over and well
             _LOG.exception("the view of `%s` could not be replaced by its static trace", self._run.id)
 

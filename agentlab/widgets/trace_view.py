@@ -25,7 +25,7 @@ from agentlab.widgets.feed import Feed
 from agentlab.widgets.live_run import LiveInLab, LiveRun
 from agentlab.widgets.request_view import request_of_step
 from agentlab.widgets.script import script, style
-from agentlab.widgets.shown import show
+from agentlab.widgets.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,9 @@ class TraceView(LabWidget):
         if isinstance(source, Run) and (source.trace.live or source.pending):
             self._live = LiveRun(source)
         self._compact = compact
+        self._shown: list[Shown] = []
+        self.loads = 0
+        """How often a page has loaded the view: once when it was made, and once for each page that came later."""
         self._feed = Feed(self._trace, self._live, self.tell)
         if at is not None:
             self._feed.goto = self._feed.rows.of_frame_row(dict(at))
@@ -78,7 +81,8 @@ class TraceView(LabWidget):
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the trace."""
-        return {**self._feed.snapshot(), "compact": self._compact}
+        self.loads += 1
+        return self._snapshot()
 
     def at(self, row: Mapping[str, Any] | pd.Series) -> TraceView:
         """Show the message, call or step that a row of a frame is about; this view.
@@ -110,10 +114,20 @@ class TraceView(LabWidget):
         except RuntimeError:  # no loop, nobody to follow with: what is there now is shown
             return None
         events = self._live.follow()  # from now on nothing is missed, whenever the task begins
-        return loop.create_task(self._feed.watch(events))
+        task = loop.create_task(self._feed.watch(events))
+        task.add_done_callback(lambda _: self._keep())
+        return task
+
+    def _keep(self) -> None:
+        """What stands for the view in a saved notebook tells the whole run."""
+        for shown in self._shown:
+            shown.update(self._trace._repr_mimebundle_())
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {**self._feed.snapshot(), "compact": self._compact}
 
     def _on_resync(self, message: dict[str, Any]) -> None:
-        self.tell("snapshot", **self.state())
+        self.tell("snapshot", **self._snapshot())
 
     def _on_page_wanted(self, message: dict[str, Any]) -> None:
         numbers = [number for number in message.get("pages", ())[:_PAGES_AT_ONCE] if type(number) is int]
@@ -197,7 +211,7 @@ class TraceView(LabWidget):
         return as_json(orjson.loads(Redactor().json(orjson.dumps(found, default=str))))
 
     def _ipython_display_(self) -> None:
-        show(self, self._trace._repr_mimebundle_())
+        self._shown.append(Shown(self, self._trace._repr_mimebundle_()))
 
 
 def view_in_lab(lab: Lab, run: str | RunInfo) -> TraceView:
