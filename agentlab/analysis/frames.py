@@ -23,6 +23,7 @@ from agentlab.analysis.reading import MADE, frame, lazily
 from agentlab.analysis.run_times import model_spans, run_times, tool_spans, ttft_run_s
 from agentlab.analysis.tables import Tables
 from agentlab.analysis.usage_sums import usage_sums
+from agentlab.lab import pack
 from agentlab.trace.chunks import PAYLOAD, ChunkKind
 from agentlab.trace.usage import COUNTS
 
@@ -131,7 +132,7 @@ def chunks_df(tables: Tables, needed: frozenset[str]) -> dict[str, Any]:
     }
 
 
-@frame("events", reads=["runs"])
+@frame("events", reads=tuple(pack.SCHEMAS))  # their size tells that of the journal, which is read
 def events_df(tables: Tables, needed: frozenset[str]) -> dict[str, Any]:
     """One row an event, in order: all that was recorded but the chunk logs, which `chunks_df` has."""
     made = event_columns(tables.event_texts(), needed)
