@@ -43,8 +43,9 @@ export class TraceAsks {
     this.waiting = [];
     this.words = h("strong");
     this.tools = h("span", { class: "al-bannertools" });
+    this.all = button("Approve all", () => this.approveAll(), { hidden: true, title: "Each as it stands in its form" });
     this.el = h(
-      "div", { class: "al-banner", hidden: true }, this.words, this.tools,
+      "div", { class: "al-banner", hidden: true }, this.words, this.tools, this.all,
       button("Go to it", () => this.goToFirst(), { class: "al-primary" }),
     );
     this.timer = 0;
@@ -97,6 +98,11 @@ export class TraceAsks {
     this.parts.get(callId)?.problem(problem);
   }
 
+  /** Every call that waits, also those whose rows are out of sight; one with a faulty edit goes on waiting. */
+  approveAll() {
+    for (const { ask } of [...this.waiting]) this.part(ask).approve();
+  }
+
   goToFirst() {
     if (this.waiting[0]) this.host.goTo(this.waiting[0].row);
   }
@@ -112,6 +118,7 @@ export class TraceAsks {
     const words = pending ? pendingWords(pending) : "";
     const isNew = words !== this.words.textContent;
     this.el.hidden = !pending;
+    this.all.hidden = this.waiting.length < 2;
     if (isNew) put(this.words, words);
     put(this.tools, ...this.waiting.slice(0, 3).map(({ ask }) => h("code", {}, h("bdi", {}, ask.tool))), this.waiting.length > 3 && "…");
     if (pending && !this.timer) {
