@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,13 +43,14 @@ def in_place_of(target: Path) -> Iterator[Path]:
     Raises:
         StoreError: It cannot be written.
     """
+    new = target.with_name(f".{target.name}.{os.getpid()}-{time.monotonic_ns()}")
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-            new = Path(folder) / "new"
-            yield new
-            new.replace(target)
+        yield new
+        new.replace(target)
     except OSError as exc:
         raise StoreError(f"{target} cannot be written: {exc}") from exc
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def writable(text: str) -> str:
