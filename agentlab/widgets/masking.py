@@ -118,17 +118,16 @@ def _restored_list(edited: list[Any], original: list[Any], seen: list[Any]) -> l
         n_left = sum(map(_same, edited, seen))
         if n_left >= len(original) - 1 or not _hidden(original, seen):
             return list(map(_restored, edited, original, seen))
-    return [_found_item(item, i, original, seen) for i, item in enumerate(edited)]
+    return [_found_item(item, original, seen) for item in edited]
 
 
-def _found_item(item: Any, index: int, original: list[Any], seen: list[Any]) -> Any:
+def _found_item(item: Any, original: list[Any], seen: list[Any]) -> Any:
     look_so = [original[i] for i, other in enumerate(seen) if _same(item, other)]
     if not look_so:
         return _written(item, original, seen)
     if not all(_same(one, look_so[0]) for one in look_so):
         raise InputError(_MOVED)
-    stays = index < len(seen) and _same(item, seen[index])
-    return original[index] if stays else look_so[0]
+    return look_so[0]
 
 
 def _written(value: Any, original: Any, seen: Any) -> Any:

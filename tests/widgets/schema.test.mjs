@@ -73,6 +73,11 @@ test("a value of another shape than the schema asks for is JSON text, never lost
   assert.equal(shapeFor({ anyOf: [{ type: "string" }, { type: "null" }] }, {}, null).kind, "text");
 });
 
+test("what is too long for a form is JSON text", () => {
+  const list = (n) => shapeFor({ type: "array" }, {}, Array(n).fill(1)).kind;
+  assert.deepEqual([list(100), list(101)], ["list", "json"]);
+});
+
 test("items have the schema of their place", () => {
   const pair = { prefixItems: [{ type: "string" }, { type: "integer" }], items: false };
   assert.deepEqual([itemSchema(pair, 0), itemSchema(pair, 1), itemSchema(pair, 2)], [{ type: "string" }, { type: "integer" }, null]);
@@ -94,6 +99,8 @@ test("what is added begins with its default, or with what its limits allow", () 
 test("a schema that demands itself comes to an end", () => {
   const endless = { $defs: { A: { type: "object", properties: { a: { $ref: "#/$defs/A" } }, required: ["a"] } }, $ref: "#/$defs/A" };
   assert.equal(typeof startValue(endless, endless), "object");
+  const nest = { $defs: { A: { type: "array", minItems: 1, items: { $ref: "#/$defs/A" } } }, $ref: "#/$defs/A" };
+  assert.match(JSON.stringify(startValue(nest, nest)), /^\[+\]+$/);
 });
 
 test("limits are said in words", () => {

@@ -239,6 +239,20 @@ async def test_the_page_hears_of_every_change_without_asking() -> None:
     assert seen == [(1, 0, ""), (0, 1, ""), (0, 1, "the run has ended: end_turn")]
 
 
+async def test_other_runs_do_not_make_a_card_draw_itself_again() -> None:
+    run, page = await three_waiting()
+    mark = page.card.snapshot
+
+    other = a_run(call("save", path="a.txt", text="x", id="a"))
+    await until(lambda: other.pending)
+    other.cancel()
+    await other
+
+    assert page.card.snapshot == mark
+    run.cancel()
+    await run
+
+
 async def test_a_call_that_is_handed_on_is_asked_about_again() -> None:
     run = a_run(call("save", path="a.txt", text="x", id="a"), approvers=(Ask(attended=True), Ask(attended=True)))
     page = Page(ApprovalCard(run))

@@ -105,15 +105,19 @@ function shapeAs(kind, schema, more = {}) {
   return { kind, schema, nullable: false, choices: [], ...more };
 }
 
+/** Beyond so many items or entries a form is no help, and slow. */
+const MOST_FIELDS = 100;
+
 /**
- * What to draw for this value: JSON text where the value is not of the shape that the schema asks for.
+ * What to draw for this value: JSON text where it is not of the shape that the schema asks for, or too long for a form.
  * @param {unknown} schema
  * @param {Schema} root
  * @param {unknown} value
  */
 export function shapeFor(schema, root, value) {
   const asked = shapeOf(schema, root);
-  if ((value === null && asked.nullable) || fitsShape(asked, value)) return asked;
+  const isLong = typeof value === "object" && value !== null && Object.keys(value).length > MOST_FIELDS;
+  if ((value === null && asked.nullable) || (fitsShape(asked, value) && !isLong)) return asked;
   return { ...asked, kind: /** @type {ShapeKind} */ ("json") };
 }
 

@@ -10,6 +10,9 @@ import { isOfType, itemSchema, propertiesOf, resolveSchema } from "./schema.js";
 /** Stands for what a field holds that cannot be read; the field itself says so. */
 export const UNREADABLE = Symbol("unreadable");
 
+/** Later items of a list are compared with the others by Python only. */
+const MOST_COMPARED = 500;
+
 const TYPE_WORDS = /** @type {Record<string, string>} */ ({
   string: "text", number: "a number", integer: "a whole number", boolean: "yes or no", array: "a list", object: "an object", null: "null",
 });
@@ -112,7 +115,7 @@ function listErrors(s, value, root, path) {
   value.forEach((item, i) => {
     const schema = itemSchema(s, i);
     errors.push(...(schema === null ? [{ path: [...path, i], text: "must not be there" }] : schemaErrors(schema, item, root, [...path, i])));
-    const first = s.uniqueItems ? value.findIndex((other) => sameJson(other, item)) : i;
+    const first = s.uniqueItems && i < MOST_COMPARED ? value.findIndex((other) => sameJson(other, item)) : i;
     if (first < i) errors.push({ path: [...path, i], text: `is the same as item ${first + 1}` });
   });
   return errors;
