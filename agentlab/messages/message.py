@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from agentlab import clock
 from agentlab.messages.parts import Part, TextPart, Value
@@ -97,7 +97,7 @@ class Message(Value):
         return self.role == "approval" and not self.tool_calls
 
 
-MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message], config=ConfigDict(defer_build=True))
 """Lists of messages from and to JSON, built once."""
 
 _V = TypeVar("_V", bound=Value)
