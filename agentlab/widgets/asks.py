@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -47,17 +49,36 @@ def ask_of(
         asked_s: How long ago it was asked [s].
         can: What may be done with it.
     """
+    call_hash = call.call_hash
+    key = (call.run_id, call.call_id, call_hash, call.description, orjson.dumps(call.parameters))
     return {
         "call_id": call.call_id,
-        "call_hash": call.call_hash,
-        "tool": in_one_line(call.tool),
-        "description": visible(call.description),
-        "arguments_json": as_json(masked(call.arguments)),
-        "schema": masked_schema(schema_of(call)),
+        "call_hash": call_hash,
+        **_lasting(_Known(key, call)),
         "rule": in_one_line(call.rule if rule is None else rule),
         "asked_s": asked_s,
         "queue": [position, of],
         "can": list(can),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A call, known again by all that is shown of it."""
+
+    key: tuple[object, ...]
+    call: PendingCall = field(compare=False)
+
+
+@lru_cache(maxsize=32)
+def _lasting(known: _Known) -> dict[str, Any]:
+    """What stays as it is while a call waits: long texts take a while to be made fit to look at."""
+    call = known.call
+    return {
+        "tool": in_one_line(call.tool),
+        "description": visible(call.description),
+        "arguments_json": as_json(masked(call.arguments)),
+        "schema": masked_schema(schema_of(call)),
         "patterns": patterns_of(call.arguments),
     }
 
