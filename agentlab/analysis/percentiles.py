@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from agentlab.analysis.arms import again_and_again, group_of_runs
 from agentlab.analysis.definitions import DefinitionName
 from agentlab.analysis.latency import Floats, Ints
 from agentlab.analysis.latency_frames import latency_df
@@ -80,9 +81,9 @@ def percentiles(
             such as `runs_df` or `gaps_df`, or a series.
         measure: A column of numbers; a series has its own name.
         q: Between 0 and 1.
-        by: Columns whose values make groups, such as `model`.
-        cluster: Column whose values are independent of each other: `run_id`, or `task` where runs repeat tasks. None:
-            every value is. A series has none.
+        by: Columns whose values make groups, such as `model`; of runs also their tags, such as `variant`.
+        cluster: Column or tag whose values are independent of each other: `run_id`, or `task` where runs repeat tasks.
+            None: every value is. A series has none.
         level: Of the intervals.
         n_resamples: Draws.
         seed: The same seed gives the same figures.
@@ -93,7 +94,7 @@ def percentiles(
         `note`; the figures in the measure's unit.
 
     Raises:
-        InputError: A column is missing or no number, or a setting is out of its range.
+        InputError: A column or tag is missing, a measure is no number, or a setting is out of its range.
 
     Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), sections 2.4 and 3.8; for the least
         number of values, the interval between the smallest and the largest: Wilks, Annals of Mathematical Statistics
@@ -103,8 +104,9 @@ def percentiles(
     keys = [] if by is None else [by] if isinstance(by, str) else list(by)
     if isinstance(data, pd.Series):
         measure, cluster = measure if data.name is None else str(data.name), None
-    frame = _frame(data, measure, definition)
-    _need(frame, measure, [*keys, *([] if cluster is None else [cluster])])
+    needed = [*keys, *([] if cluster is None else [cluster])]
+    frame = _frame(data, measure, definition, needed)
+    _need(frame, measure, needed)
     rows: list[dict[str, Any]] = []
     for group, part in _groups(frame, keys):
         sample = _sample(part, measure, cluster)
@@ -183,12 +185,16 @@ def _is_share(value: object) -> bool:
     return isinstance(value, float) and 0 < value < 1
 
 
-def _frame(data: Data, measure: str, definition: DefinitionName) -> pd.DataFrame:
+def _frame(data: Data, measure: str, definition: DefinitionName, keys: Sequence[str]) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return data
     if isinstance(data, pd.Series):
         return data.to_frame(measure)
-    frame: pd.DataFrame = latency_df(data, definition=definition, where={"purpose": "step"})
+    source = again_and_again(data)
+    frame: pd.DataFrame = latency_df(source, definition=definition, where={"purpose": "step"})
+    for key in keys:
+        if key not in frame.columns:  # it is said of runs
+            frame[key] = frame["run_id"].map(group_of_runs(source, key)).astype("string")
     return frame
 
 

@@ -167,6 +167,23 @@ def test_a_source_gives_its_calls_for_steps_by_run() -> None:
     assert vllm["estimate"].item() < told["estimate"].item()
 
 
+def test_tags_of_runs_make_groups_and_clusters() -> None:
+    def told(n: int) -> Story:
+        story = Story(f"run-{n}", tags={"task": f"t{n % 7}", **({"variant": "ab"[n % 2]} if n < 14 else {})})
+        return story.step(reply(ttft_s=0.5 + n % 2)).step(reply(ttft_s=0.5 + n % 2))
+
+    traces = [told(n).end() for n in range(21)]
+
+    found = percentiles(iter(traces), q=(0.5,), by="variant", cluster="task")
+
+    assert found["variant"].tolist() == ["a", "b", "no variant"]
+    assert found["n"].tolist() == [14, 14, 14]
+    assert found["n_clusters"].tolist() == [7, 7, 7]
+    assert found["estimate"].tolist()[:2] == [0.5, 1.5]
+    with pytest.raises(InputError, match="no run has a tag or a column 'arm'; the tags are task, variant"):
+        percentiles(traces, by="arm")
+
+
 def test_a_frame_of_runs_gives_run_level_percentiles() -> None:
     traces = [trace_of(3, f"run-{n}") for n in range(12)]
 
@@ -182,6 +199,7 @@ def test_no_calls_give_a_row_that_says_so_and_no_groups_none() -> None:
     assert told["note"].item().startswith("too few values: 0 of")
     assert len(grouped) == 0
     assert list(grouped.columns) == ["model", *told.columns]
+    assert list(percentiles(Lab(), by="variant").columns) == ["variant", *told.columns]
 
 
 @pytest.mark.parametrize(

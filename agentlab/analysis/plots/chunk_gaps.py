@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, FixedFormatter, FixedLocator, PercentFormatter
 
+from agentlab.analysis.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.definitions import DefinitionName
 from agentlab.analysis.gaps import gaps_df
-from agentlab.analysis.plots.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.plots.canvas import Handle, canvas, frame, head, say
 from agentlab.analysis.plots.lettering import labels
 from agentlab.analysis.plots.palette import MUTED, look_of_group

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from agentlab.analysis.arms import again_and_again, runs_with_tags
 from agentlab.analysis.paired import clusters_of
-from agentlab.analysis.plots.arms import again_and_again, runs_with_tags
 from agentlab.analysis.plots.canvas import Handle, canvas, frame, head, say
 from agentlab.analysis.plots.lettering import column_label, label, labels
 from agentlab.analysis.plots.palette import PAPER, look_of_group

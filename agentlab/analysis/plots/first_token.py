@@ -11,10 +11,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from agentlab.analysis.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.definitions import DefinitionName
 from agentlab.analysis.latency_columns import LATENCY
 from agentlab.analysis.latency_frames import latency_df
-from agentlab.analysis.plots.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.plots.canvas import Handle, canvas, frame, head, say
 from agentlab.analysis.plots.lettering import labels
 from agentlab.analysis.plots.palette import MUTED, Look, look_of_group

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from agentlab.analysis.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.calls import ModelCalls
 from agentlab.analysis.context import context_df
 from agentlab.analysis.grouping import take, under_steps
-from agentlab.analysis.plots.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.plots.canvas import WIDTH_IN, Handle, canvas, frame, head, say
 from agentlab.analysis.plots.lettering import labels
 from agentlab.analysis.plots.palette import PARTS, UNKNOWN, look_of_group
