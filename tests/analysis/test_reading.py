@@ -176,6 +176,8 @@ def test_groups_of_runs_make_up_the_whole(name: str, lab: Lab, monkeypatch: pyte
     monkeypatch.setattr(reader, "_GROUP_BYTES", 1)
 
     pd.testing.assert_frame_equal(FRAMES[name](lab), whole)
+    later = FRAMES[name](lab, offset=len(whole) - 1, limit=3)
+    assert later.astype(object).equals(whole.iloc[-1:].reset_index(drop=True).astype(object))
 
 
 @pytest.mark.parametrize(

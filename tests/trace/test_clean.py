@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from agentlab.errors import StoreError
+from agentlab.trace import trace as trace_module
 from agentlab.trace.redact import Redactor
 from agentlab.trace.trace import Trace
 from tests.factories import Story, reply, tool, trace_of, traces
@@ -52,10 +54,11 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     path = trace_of(2).to_jsonl(tmp_path / "run.jsonl")
     before = path.read_bytes()
 
-    def fail(*_: object) -> str:
+    def fail(*_: object) -> Iterator[bytes]:
+        yield b"the first line"
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Redactor, "suspects", fail)
+    monkeypatch.setattr(trace_module, "as_lines", fail)
     with pytest.raises(StoreError, match=r"run\.jsonl cannot be written: .*No space left"):
         trace_of(3).to_jsonl(path)
 
