@@ -12,7 +12,7 @@ from agentlab.widgets.comparison import Comparison
 from agentlab.widgets.script import script, style
 from agentlab.widgets.shown import show
 
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 """Rows that are sent at once."""
 
 _PAGES_AT_ONCE = 20
