@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from agentlab.agent.approval import Decision, Scope
+from agentlab.agent.approval import Condition, Decision, Scope
 from agentlab.agent.desk import PendingCall
 from agentlab.errors import InputError
 from agentlab.trace.safe import in_one_line, visible
@@ -116,7 +116,7 @@ def patterns_of(arguments: Mapping[str, Any]) -> list[list[str]]:
     folders = [f"{name} under {_json(folder)}" for name, value in plain.items() if (folder := _folder(value))]
     exact = [f"{name} == {_json(value)}" for name, value in plain.items() if isinstance(value, str | int | float)]
     texts = [text for text in (*folders, *exact) if len(text) <= _CONDITION_CHARS]
-    return [[text] for text in texts][:_PROPOSALS]
+    return [[text] for text in texts if Condition.parse(text).holds(arguments)][:_PROPOSALS]  # `..` may climb out
 
 
 def decision_from(message: Mapping[str, Any], call: PendingCall) -> Decision:

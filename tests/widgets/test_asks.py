@@ -210,6 +210,7 @@ def test_every_proposal_is_a_condition_that_holds_for_the_call(arguments: dict[s
         ("https://x.org/a", ['path == "https://x.org/a"']),
         ("two words/or more", ['path == "two words/or more"']),
         ("../a.txt", ['path == "../a.txt"']),
+        ("notes/..", ['path == "notes/.."']),
         (True, ["path == true"]),
         (None, []),
         (["a"], []),
