@@ -87,6 +87,8 @@ if _typing.TYPE_CHECKING:
     from agentlab.models.openai import OpenAIModel
     from agentlab.serve import telemetry
     from agentlab.widgets.approval_card import ApprovalCard
+    from agentlab.widgets.compare_view import CompareView
+    from agentlab.widgets.lab_browser import LabBrowser
     from agentlab.widgets.chat_box import chat
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "Budget",
     "Callback",
     "ChildTools",
+    "CompareView",
     "Conditional",
     "ContextPressure",
     "ContinueLoop",
@@ -110,6 +113,7 @@ __all__ = [
     "HeartbeatPolicy",
     "Judge",
     "Lab",
+    "LabBrowser",
     "Limits",
     "LocalModel",
     "MaxCount",
@@ -183,6 +187,8 @@ __all__ = [
 
 _HEAVY = {
     "ApprovalCard": "agentlab.widgets.approval_card",
+    "CompareView": "agentlab.widgets.compare_view",
+    "LabBrowser": "agentlab.widgets.lab_browser",
     "Lab": "agentlab.lab.lab",
     "LocalModel": "agentlab.models.local",
     "OpenAIModel": "agentlab.models.openai",
