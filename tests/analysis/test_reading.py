@@ -105,7 +105,9 @@ TAKES_THE_ROWS_WHERE = [
 ]
 
 
-@pytest.mark.parametrize(("where", "expected"), TAKES_THE_ROWS_WHERE, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("where", "expected"), TAKES_THE_ROWS_WHERE, ids=[str(w)[:40] for w, _ in TAKES_THE_ROWS_WHERE]
+)
 def test_only_rows_that_meet_the_conditions(where: Any, expected: Any, lab: Lab) -> None:
     whole = messages_df(lab)
     wanted = whole[expected(whole).astype(bool)].reset_index(drop=True)
