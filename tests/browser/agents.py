@@ -1,17 +1,31 @@
-"""What the notebooks of the browser tests import: a shop whose orders a person approves, and models held up by gates."""
+"""What the notebooks of the browser tests import: a shop whose orders a person approves, and models behind gates."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, ScriptedModel, call, tool
+from agentlab import (  # noqa: F401  # some are for the notebooks alone
+    Agent,
+    ApprovalPolicy,
+    ApprovalRule,
+    Ask,
+    ScriptedModel,
+    Trace,
+    call,
+    clock,
+    think,
+    tool,
+)
 from agentlab.models.base import CallRecord, ModelRequest
 from agentlab.models.scripted import Scripted, ScriptedReply
-from agentlab.trace.chunks import Chunk
+from agentlab.trace.chunks import Chunk, ChunkKind
+from tests.factories import Story, reply
+from tests.factories import tool as tool_of
 
 ordered: list[dict[str, Any]] = []
 """Every order that ran, with the arguments that the tool got."""
@@ -59,6 +73,36 @@ class Gated(ScriptedModel):
             n += 1
             if n == self._after:
                 await self.gate.wait()
+
+
+class Torrent(ScriptedModel):
+    """A model that has said a long text at once, and goes on at so many tokens a second."""
+
+    def __init__(self, head: str, *, tokens: int, per_s: float) -> None:
+        super().__init__([""], name="torrent")
+        self._head, self._tokens, self._per_s = head, tokens, per_s
+
+    async def stream(self, request: ModelRequest, record: CallRecord) -> AsyncGenerator[Chunk, None]:
+        """Stream the reply."""
+        record.request_ns = record.headers_ns = clock.monotonic_ns()
+        yield Chunk(clock.monotonic_ns(), ChunkKind.CONTENT, content=self._head)
+        start_s = time.monotonic()
+        for n in range(self._tokens):
+            await asyncio.sleep(max(0.0, start_s + n / self._per_s - time.monotonic()))
+            yield Chunk(clock.monotonic_ns(), ChunkKind.CONTENT, content=f"word{n} ")
+        yield Chunk(clock.monotonic_ns(), ChunkKind.DONE, finish_reason="stop")
+        record.close_ns = clock.monotonic_ns()
+
+
+def long_trace(messages: int, *, text_bytes: int = 500) -> Trace:
+    """A run of so many messages, of which each third is a tool's return."""
+    story, n = Story("run-long"), 2
+    text = ("The third box holds two cats, one of them asleep. " * (text_bytes // 50 + 1))[:text_bytes]
+    while n < messages:
+        story.step(reply(f"{n} {text}", calls=["search"], n_chunks=4), tool_of("search", text=f"{n + 1} {text}"))
+        story.say("user", f"{n + 2} {text}", source="heartbeat")
+        n += 3
+    return story.end()
 
 
 def orders(*items: str, count: int = 2) -> ScriptedReply:

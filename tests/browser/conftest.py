@@ -32,18 +32,31 @@ def lab(request: pytest.FixtureRequest) -> Iterator[JLab]:
         cannot("no environment with ipykernel 6: make it by `.ci/ipykernel6`")
     env = {"PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     with JLab(env=env, app=request.param, kernels={"ipykernel6": str(KERNEL_6)}) as started:
+        started.page.context.set_default_timeout(20_000)
         yield started
 
 
 @pytest.fixture
 def opened(lab: JLab, request: pytest.FixtureRequest) -> Iterator[Opening]:
-    """Opens a notebook of these cells, named after the test, and ends its kernel afterwards."""
-    name = f"{request.node.originalname}-{len(list(lab.root.glob('*.ipynb')))}.ipynb"
+    """Opens a notebook of these cells, and gives the front end that shows it.
+
+    Page and kernel of the test before are used again, unless it failed or did something to them: a start takes seconds.
+    """
+    failed = request.session.testsfailed
 
     def open_notebook(*cells: str, kernel: str = "python3") -> JLab:
-        lab.add(name, notebook(list(cells), kernel=kernel))
-        lab.open_notebook(name)
+        if lab.spare == (kernel, lab.starts):
+            lab.set_cells(list(cells))
+        else:
+            if lab.starts:
+                lab.shut_kernels()
+            name = f"{request.node.originalname}-{lab.starts}.ipynb"
+            lab.add(name, notebook(list(cells), kernel=kernel))
+            lab.open_notebook(name)
+        lab.spare = kernel, lab.starts
+        lab.console.clear()
         return lab
 
     yield open_notebook
-    lab.shut_kernels()
+    if request.session.testsfailed > failed:
+        lab.spare = None

@@ -90,12 +90,16 @@ class JLab:
         app: str = "jupyterlab",
         timeout: float = 60,
         headless: bool = True,
+        scale: float = 1,
     ):
         self.files, self.settings, self.env = files or {}, {**SETTINGS, **(settings or {})}, env or {}
         self.python = Path(python).absolute()  # not resolved: a venv's python is a link
         self.kernels = kernels or {}
         self.app, self.timeout, self.headless = app, timeout, headless
+        self.scale = scale  # pixels of a picture for each of the page
         self.console, self.dialogs = [], []  # the page's errors; its alert, confirm and prompt texts
+        self.starts = 0  # of pages and kernels
+        self.spare: tuple[str, int] | None = None  # a kernel's name and the count above: what may be used again
 
     def __enter__(self) -> Self:
         chromium = find_chromium()
@@ -184,7 +188,11 @@ class JLab:
 
         self._pw = sync_playwright().start()
         self._browser = self._pw.chromium.launch_persistent_context(  # a new profile each time
-            str(self.tmp / "profile"), executable_path=chromium, headless=self.headless, args=CHROMIUM_FLAGS
+            str(self.tmp / "profile"),
+            executable_path=chromium,
+            headless=self.headless,
+            args=CHROMIUM_FLAGS,
+            device_scale_factor=self.scale,
         )
         self._browser.set_default_timeout(self.timeout * 1000)
         self._watch(self._browser.pages[0] if self._browser.pages else self._browser.new_page())
@@ -223,11 +231,37 @@ class JLab:
         return self.page.evaluate(f"async (arg) => {{ {scope} {body} }}", arg)
 
     def open_notebook(self, path: str) -> None:
+        self.path = path
+        self.starts += 1
         where = "notebooks" if self.app == "notebook" else "lab/tree"
         self.page.goto(f"{self.url}/{where}/{path}?reset&token={self.token}")
         self.page.wait_for_function("""() => { const p = window.jupyterapp?.shell?.currentWidget, s = p?.sessionContext;
             return !!(p?.content?.model && p.content.widgets?.length && s?.isReady
                       && (!s.session || s.session.kernel?.status === 'idle')); }""")
+
+    def set_cells(self, cells: list[str]) -> None:
+        """Put other cells in the place of those of the open notebook; page and kernel stay."""
+        self.js(
+            "const shared = nb.model.sharedModel;"
+            " shared.transact(() => { shared.deleteCellRange(0, shared.cells.length);"
+            " shared.insertCells(0, arg.map((source) => ({cell_type: 'code', source, metadata: {trusted: true}}))); });"
+            " return null;",
+            cells,
+        )
+
+    def reopen(self) -> None:
+        """Load the page anew, with the notebook as it was saved last."""
+        self.open_notebook(self.path)
+
+    def reopen_without_kernel(self) -> None:
+        """Load the page anew, and let no kernel start."""
+        self.starts += 1
+        refuse = lambda route: route.abort() if route.request.method == "POST" else route.continue_()  # noqa: E731
+        self.page.route("**/api/sessions*", refuse)
+        where = "notebooks" if self.app == "notebook" else "lab/tree"
+        self.page.goto(f"{self.url}/{where}/{self.path}?reset&token={self.token}")
+        self.cell(0).wait_for()
+        self.page.unroute("**/api/sessions*")
 
     def new_tab(self) -> None:
         """Close the browser's tab and open an empty one; the server and its kernels go on."""
@@ -237,15 +271,17 @@ class JLab:
 
     def restart_kernel(self) -> None:
         """A new kernel for the open notebook, which keeps its outputs."""
+        self.starts += 1
         self.js("await panel.sessionContext.session.kernel.restart(); await panel.sessionContext.ready; return null;")
 
     def shut_kernels(self) -> None:
         """End all kernels, so that they do not slow down what comes next."""
+        self.starts += 1
         self.js("await app.serviceManager.sessions.shutdownAll(); return null;")
 
     def answer_input(self, index: int, text: str) -> None:
         """Type into the box in which a cell asks by `input()`."""
-        box = self.cell(index).locator("input.jp-Stdin-input")
+        box = self.cell(index).locator("input.jp-Stdin-input").last  # one that was answered goes a little later
         box.fill(text)
         box.press("Enter")
 
