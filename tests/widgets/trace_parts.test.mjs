@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { blockTakes } from "../../agentlab/widgets/parts/growing_text.js";
-import { binOfRow, timeShares } from "../../agentlab/widgets/parts/strip.js";
+import { binOfRow, binWidths, timeShares } from "../../agentlab/widgets/parts/strip.js";
 import { inQueue, pendingWords } from "../../agentlab/widgets/parts/trace_asks.js";
 import { TraceFind } from "../../agentlab/widgets/parts/trace_find.js";
 import { TraceFolds } from "../../agentlab/widgets/parts/trace_folds.js";
@@ -30,6 +30,12 @@ test("a bin is parted by who took the time; what is not known takes none", () =>
   assert.deepEqual(timeShares([0, 1, "", 1, 2, 1, false]), [0.25, 0.5, 0.25]);
   assert.deepEqual(timeShares([0, 1, "", 2, /** @type {any} */ (null), NaN, false]), [1, 0, 0]);
   assert.deepEqual(timeShares([0, 1, "", 0, 0, 0, false]), [0, 0, 0]);
+});
+
+test("the strip is full, however short the run was", () => {
+  assert.deepEqual(binWidths([[0, 1, "", 0.001, 0, 0.002, 0], [9, 2, "", 0, 0.001, NaN, 0]]), [750, 250]);
+  assert.deepEqual(binWidths([[0, 1, "", 0, 0, 0, 0], [9, 2, "", 0, 0, 0, 0]]), [500, 500]);
+  assert.deepEqual(binWidths([]), []);
 });
 
 test("the bin of a row is the last that begins before it", () => {

@@ -9,13 +9,29 @@ import { button, h, put } from "./dom.js";
 /** The kinds of time, in the order in which they are drawn. */
 const TIME_KINDS = ["model", "tool", "human"];
 
+/** Model, tool and human time of a bin [s]; what is not known is nothing to draw. @param {Bin} bin */
+function timesOf([, , , ...times]) {
+  return times.slice(0, 3).map((time) => (Number.isFinite(time) && time > 0 ? time : 0));
+}
+
+/**
+ * How wide the bins are, together 1,000 however short the run: by the time they took, all alike where none took any.
+ * @param {readonly Bin[]} bins
+ * @returns {number[]}
+ */
+export function binWidths(bins) {
+  const times = bins.map((bin) => timesOf(bin).reduce((a, b) => a + b));
+  const sum = times.reduce((a, b) => a + b, 0);
+  return times.map((time) => 1000 * (sum ? time / sum : 1 / bins.length));
+}
+
 /**
  * Shares of a bin, one each of model, tool and human time; all zero where nothing took time.
  * @param {Bin} bin
  * @returns {number[]}
  */
-export function timeShares([, , , ...times]) {
-  const parts = times.slice(0, 3).map((time) => (Number.isFinite(time) && time > 0 ? time : 0));
+export function timeShares(bin) {
+  const parts = timesOf(bin);
   const sum = parts[0] + parts[1] + parts[2];
   return parts.map((part) => (sum ? part / sum : 0));
 }
@@ -66,7 +82,8 @@ export class TimeStrip {
     const focused = this.children().indexOf(/** @type {HTMLElement} */ (activeIn(this.bars)));
     this.drawn = text;
     this.bins = strip.bins;
-    put(this.bars, ...strip.bins.map((bin) => this.bar(bin)));
+    const widths = binWidths(strip.bins);
+    put(this.bars, ...strip.bins.map((bin, place) => this.bar(bin, widths[place])));
     this.el.hidden = !strip.bins.length;
     this.bars.classList.toggle("al-many", strip.bins.length > 120);
     const here = this.here;
@@ -100,11 +117,11 @@ export class TimeStrip {
     return /** @type {HTMLElement[]} */ ([...this.bars.children]);
   }
 
-  /** @private @param {Bin} bin */
-  bar(bin) {
-    const [row, , label, model_s, tool_s, human_s, failed] = bin;
+  /** @private @param {Bin} bin @param {number} width */
+  bar(bin, width) {
+    const [row, , label, , , , failed] = bin;
     const bar = button("", () => this.goTo(row), { class: `al-bin${failed ? " al-failed" : ""}`, tabindex: "-1", "aria-label": label });
-    bar.style.flexGrow = String(Math.max(0, model_s || 0) + Math.max(0, tool_s || 0) + Math.max(0, human_s || 0) || 1e-6);
+    bar.style.flexGrow = String(width);
     timeShares(bin).forEach((share, i) => {
       if (!share) return;
       const part = h("i", { class: `al-time-${TIME_KINDS[i]}` });

@@ -48,7 +48,7 @@ export class Toolbar {
       ),
     );
     this.drawn = "";
-    this.found(null, 0, false);
+    this.found(null, -1, false);
   }
 
   /**

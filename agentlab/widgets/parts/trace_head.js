@@ -14,7 +14,7 @@ export class TraceHead {
     this.model = h("bdi", { class: "al-muted" });
     this.badge = h("strong", { class: "al-badge" });
     this.stop = button("Stop", () => this.press(stop), { class: "al-stop", title: "End the run after what it is doing now" });
-    this.facts = h("dl", { class: "al-facts" });
+    this.facts = h("div", { class: "al-facts", role: "list" });
     this.note = h("p", { class: "al-muted al-headnote", dir: "auto" });
     this.el = h(
       "div", { class: "al-head" },
@@ -36,7 +36,7 @@ export class TraceHead {
     this.stop.hidden = !head.stoppable;
     if (!head.stoppable) this.stop.disabled = false;
     put(this.facts, ...(head.facts ?? []).map(([label, value, tooltip]) =>
-      h("div", { title: tooltip ?? null }, h("dt", {}, label), h("dd", {}, value)),
+      h("div", { role: "listitem", title: tooltip ?? null }, h("span", { class: "al-muted" }, label), " ", h("span", { class: "al-value" }, value)),
     ));
     put(this.note, head.note ?? "");
     this.note.hidden = !head.note;
