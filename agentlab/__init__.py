@@ -87,9 +87,9 @@ if _typing.TYPE_CHECKING:
     from agentlab.models.openai import OpenAIModel
     from agentlab.serve import telemetry
     from agentlab.widgets.approval_card import ApprovalCard
+    from agentlab.widgets.chat_box import chat
     from agentlab.widgets.compare_view import CompareView
     from agentlab.widgets.lab_browser import LabBrowser
-    from agentlab.widgets.chat_box import chat
 
 __all__ = [
     "Agent",

@@ -128,7 +128,7 @@ def test_hostile_texts_are_text_on_both_sides(payload: str) -> None:
 
 def test_keys_in_the_texts_are_not_shown() -> None:
     key = "sk-abcdefghijklmnop1234"
-    made, _ = view(told("run-1", f"key {key}"), told("run-2", "none"))
+    made, _ = view(told("run-1", f"key {key}", "x", question=key), told("run-2", "none", "x", key, question=key))
 
     assert key not in json.dumps(made.state()) + made._repr_html_() + str(made)
     assert "[redacted]" in str(made)
