@@ -21,6 +21,8 @@ test("all rows are shown without filter and folds", () => {
 
 test("a folded step keeps its head and what people and the agent said", () => {
   assert.deepEqual(shown({ folded: [2, 6] }), [0, 1, 2, 6, 9]);
+  const all = { kind: null, tool: null, isFolded: () => true, waits: () => false };
+  assert.deepEqual([...visibleRows("SruaSe", new Map(), all)], [0, 2, 3, 4]);
 });
 
 test("a filter by kind or tool keeps the heads of the steps that have such rows", () => {
