@@ -58,6 +58,7 @@ def test_a_trace_of_hostile_texts_is_shown_and_does_nothing(name: str, opened: O
     assert live(lab).inner_text().count(" ".join(XSS_PAYLOADS[name].split())) > 10
     live(lab).locator("[data-hold=copy]").first.dispatch_event("click")
     live(lab).locator("[data-hold=raw]").first.dispatch_event("click")
+    expect(live(lab).get_by_role("dialog")).to_contain_text("messages")
     live(lab).get_by_role("dialog").get_by_role("button", name="Close").click()
     live(lab).get_by_role("searchbox").fill(XSS_PAYLOADS[name])
     expect(live(lab).locator("mark").first).to_be_visible()

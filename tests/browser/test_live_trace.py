@@ -151,6 +151,25 @@ def test_a_finished_run_is_opened_again_as_a_list(opened: Opening) -> None:
     expect(live(lab, 2).locator(ASKED)).to_have_count(0)
 
 
+def test_a_request_is_read_and_stays_closed_when_it_was_closed(opened: Opening) -> None:
+    lab = opened(SETUP, "agent = shop('Hello.')", "run = await agent.run('hi', show=False)\nview = run.view(); view")
+    lab.run_all()
+    request, panel = live(lab, 2).locator("[data-hold=raw]").first, live(lab, 2).get_by_role("dialog")
+
+    request.dispatch_event("click")
+    expect(panel).to_contain_text('"role": "user"')
+    press(panel, "Close")
+    lab.eval(
+        "setattr(view, 'on_page', lambda message, now=view.on_page: (__import__('time').sleep(0.5), now(message)))"
+    )
+    request.dispatch_event("click")
+    press(panel, "Close")
+    lab.wait_idle()
+    lab.page.wait_for_timeout(700)
+
+    expect(panel).not_to_be_visible()
+
+
 def test_a_run_of_a_lab_is_opened_in_a_later_kernel(opened: Opening) -> None:
     lab = opened(
         SETUP,

@@ -43,7 +43,7 @@ export class TraceExtracts {
    */
   hear(type, fields) {
     if (type === "copy" && this.isWanted(`copy ${fields.row ?? null}`)) void this.give(String(fields.text), "JSON");
-    if (type === "raw" && this.isWanted(`raw ${fields.step}`)) {
+    if (type === "raw" && this.isWanted(`raw ${fields.step}`) && this.panel.dialog.open) {
       const text = String(fields.text);
       const copy = button("Copy", () => void this.give(text, "request"), { class: "al-quiet" });
       this.panel.show(`Request of step ${fields.step}`, [longText(text)], [copy]);
