@@ -96,6 +96,12 @@ def test_axes_say_what_they_show() -> None:
     ]
 
 
+def test_rows_name_their_tools_and_nothing_where_there_was_none() -> None:
+    story = Story().step(reply(calls=["count", "add"]), tool("count"), tool("add")).step(reply("Two."))
+
+    assert [text.get_text() for text in waterfall(story.end()).texts] == ["count, add"]
+
+
 @pytest.mark.parametrize("n_steps", [1, 2, 30, 31, 100])
 def test_runs_of_any_length_are_readable(n_steps: int) -> None:
     ax = waterfall(trace_of(n_steps))

@@ -72,6 +72,12 @@ def test_kinds_are_stacked_one_on_the_other() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "tokens")
 
 
+def test_there_is_room_above_the_highest_bar() -> None:
+    ax = tokens_by_step(told(tokens(100, 40, cached_tokens=0, reasoning_tokens=0)))
+
+    assert ax.get_ylim() == (0.0, 1.05 * 140)
+
+
 def test_a_part_that_was_not_reported_is_no_0() -> None:
     ax = tokens_by_step(told(tokens(100, 40), tokens(100, 40, cached_tokens=0, reasoning_tokens=0)))
 

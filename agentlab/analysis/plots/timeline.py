@@ -100,9 +100,12 @@ def _draw_marks(ax: Axes, marks: Sequence[Mark], *, few: bool) -> list[tuple[Han
 
 
 def _name_tools(ax: Axes, picture: Waterfall, bars: Sequence[Bar]) -> None:
-    """The names of its tools behind each row."""
+    """The names of its tools behind each row that has some."""
     for step in picture.steps:
-        names = label(", ".join(picture.tools_of(step)))
+        tools = picture.tools_of(step)
+        if not tools:
+            continue
+        names = label(", ".join(tools))
         ax.annotate(
             names,
             (max(bar.end_s for bar in bars if bar.step == step), step),

@@ -106,5 +106,6 @@ def _frame(ax: Axes, numbers: Sequence[int]) -> None:
     ax.set_xlim(numbers[0] - 0.7, max(numbers[-1] + 0.7, numbers[0] + _LEAST_STEPS - 0.3))
     few = len(numbers) <= _MOST_TICKS
     ax.xaxis.set_major_locator(FixedLocator(numbers) if few else MaxNLocator(nbins=_MOST_TICKS, integer=True))
+    ax.set_ylim(0, 1.05 * ax.dataLim.y1 or 1)  # a bar of height 0 on top would leave no room above it
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     frame(ax, "step", "tokens", grid="y")
