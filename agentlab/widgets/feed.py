@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
@@ -78,6 +79,8 @@ class Feed:
         self._n_known = len(trace.events)
         """Events that the rows were made of; a follower is told of them again."""
         self._strip_is_old = False
+        self._strip_s = 0.0
+        """When pages were told of the strip."""
         self._seq = 0
         self.goto: int | None = None
         """The row that a page shows first."""
@@ -198,8 +201,9 @@ class Feed:
             if news:
                 batch["live"] = news
         batch["head"] = self._head()
-        if self._strip_is_old:
-            batch["strip"], self._strip_is_old = self._strip(), False
+        if self._strip_is_old or time.monotonic() - self._strip_s > HEAD_S:
+            batch["strip"] = self._strip()
+            self._strip_is_old, self._strip_s = False, time.monotonic()
         return batch
 
     def _new_rows(self, dirty: int | None) -> dict[str, Any]:
@@ -240,14 +244,16 @@ class Feed:
         return {"tools": names, "row_tools": rows}
 
     def _head(self) -> dict[str, Any]:
-        live = self._live
-        going = live is not None and self._trace.status == "running"
-        now_ns = live.now_ns() if live is not None and going else None
-        stoppable = live is not None and going and live.can_stop
+        now_ns = self._now_ns()
+        stoppable = now_ns is not None and self._live is not None and self._live.can_stop
         return self._heads.head(now_ns=now_ns, stoppable=stoppable, pending=len(self._asks))
 
     def _strip(self) -> dict[str, Any]:
-        return self._heads.strip(self._rows.first_of_steps())
+        return self._heads.strip(self._rows.first_of_steps(), now_ns=self._now_ns())
+
+    def _now_ns(self) -> int | None:
+        """The time of a run that goes on [ns]."""
+        return None if self._live is None or self._trace.status != "running" else self._live.now_ns()
 
     def _run_id(self) -> str:
         return self._trace.events[0].run_id if self._trace.events else ""

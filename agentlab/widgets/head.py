@@ -96,14 +96,15 @@ class Heads:
         known = [cost for cost in costs if cost is not None]
         return MISSING if len(known) < len(costs) else f"${sum(known):.4f}"
 
-    def strip(self, row_of_step: dict[int, int]) -> dict[str, Any]:
+    def strip(self, row_of_step: dict[int, int], *, now_ns: int | None = None) -> dict[str, Any]:
         """A bar for each step, or for several: its first row, its number, its label, model, tool and human time [s].
 
         Args:
             row_of_step: The first row of each step.
+            now_ns: The time of the run; None: it stands at the last event.
         """
         trace, done = self._trace, self._finished_times()
-        end_ns = trace.events[-1].t_ns if trace.events else 0
+        end_ns = now_ns if now_ns is not None else (trace.events[-1].t_ns if trace.events else 0)
         times = [*done, *(step_times(step, end_ns) for step in trace.steps[len(done) :])]
         size = -(-len(times) // BINS) or 1
         bins = []

@@ -86,6 +86,15 @@ def test_a_head_drawn_again_as_the_run_goes_on_is_the_head_of_the_whole():
     assert heads.head(**ended) == Heads(trace).head(**ended)
 
 
+async def test_the_time_in_which_a_person_is_waited_for_grows_in_the_strip():
+    run = Agent(ScriptedModel([call("asked"), "Done."]), [asked], approval=POLICY).run("go")
+    async for event in run:
+        if event.type == "approval_requested":
+            (bar,) = Heads(run.trace).strip({}, now_ns=event.t_ns + 5_000_000_000)["bins"]
+            assert bar[5] == 5.0
+            run.deny(event.call_id)
+
+
 def test_a_long_run_has_a_strip_of_bounded_length_that_loses_no_time():
     trace = long_trace(2_000, messages_per_step=2)
     assert len(trace.steps) > BINS
