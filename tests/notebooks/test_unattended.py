@@ -41,3 +41,14 @@ def test_a_headless_kernel_does_not_wait_for_a_person(unattended, told):
         ]
     )
     assert shown(cell) == told
+
+
+def test_a_headless_notebook_shows_each_run_once_and_holds_no_widget():
+    _, started, awaited, both, view = execute(
+        [SETUP, "run = agent('deny').run('pay')", "await run;", "other = await agent('deny').run('pay')", "run.view()"]
+    )
+
+    assert started.outputs == []
+    for cell in (awaited, both, view):
+        assert [sorted(output.data) for output in cell.outputs] == [["text/html", "text/plain"]]
+        assert "Done." in shown(cell)
