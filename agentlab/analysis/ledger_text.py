@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -38,7 +38,7 @@ def ledger_html(title: str, totals: pd.DataFrame, n_problems: int) -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{remarks}"
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[Hashable, Any]) -> tuple[str, ...]:
     return (
         in_one_line(f"{row['provider']}/{row['model']}"),
         str(row["purpose"]),
@@ -52,7 +52,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _at_least(row: dict[str, Any], name: str, form: str) -> str:
+def _at_least(row: dict[Hashable, Any], name: str, form: str) -> str:
     if pd.isna(row[name]) and not pd.isna(row[f"known_{name}"]):
         return f"at least {_number(row[f'known_{name}'], form)}"
     return _number(row[name], form)
