@@ -206,11 +206,18 @@ def test_a_person_stops_the_run_at_a_question(opened: Opening) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "asked_about"),
-    [("these exact arguments", [2, 5, 2, 9]), ("calls like this one", [2, 9]), ("every call of", [2])],
-    ids=["exact", "pattern", "tool"],
+    ("scope", "uses", "asked_about"),
+    [
+        ("these exact arguments", 10, [2, 5, 9]),
+        ("these exact arguments", 1, [2, 5, 2, 9]),
+        ("calls like this one", 10, [2, 9]),
+        ("every call of", 10, [2]),
+    ],
+    ids=["exact", "once", "pattern", "tool"],
 )
-def test_always_allow_reaches_as_far_as_was_chosen(scope: str, asked_about: list[int], opened: Opening) -> None:
+def test_always_allow_reaches_as_far_as_was_chosen(
+    scope: str, uses: int, asked_about: list[int], opened: Opening
+) -> None:
     counts = "*(orders('gloves', count=n) for n in (2, 2, 5, 2, 9)), 'Done.'"
     lab = opened(SETUP, f"run = shop({counts}).run('buy often')")
     lab.run_all()
@@ -222,7 +229,7 @@ def test_always_allow_reaches_as_far_as_was_chosen(scope: str, asked_about: list
         asked.get_by_label("condition", exact=True).first.fill("count <= 5")
         for extra in asked.get_by_role("button", name="remove this condition").all()[1:]:
             extra.click()
-    asked.get_by_label("how many further calls").fill("1" if scope == "these exact arguments" else "10")
+    asked.get_by_label("how many further calls").fill(str(uses))
     press(asked, "Approve and always allow")
 
     for count in asked_about[1:]:
