@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from weakref import WeakSet
 
 from agentlab import clock
-from agentlab.trace.events import Event, EventBase
+from agentlab.trace.events import Event, EventBase, ModelDelta
 from agentlab.trace.journal import Journal
 from agentlab.trace.observing import tell
 from agentlab.trace.trace import Trace
@@ -21,11 +22,27 @@ class Following(AsyncIterator[Event]):
     def __init__(self) -> None:
         self._unread: asyncio.Queue[Event | None] = asyncio.Queue()
         self._ended = False
+        self._n_told = 0
+        """Recorded events so far: who begins to read while an event is on its way may be told of it twice."""
+        self._thread = threading.get_ident()
+        self._loop = _running_loop()
 
     def tell(self, event: Event | None) -> None:
-        """Take the next event; None: there are no more."""
-        if not self._ended:
+        """Take the next event, from any thread; None: there are no more."""
+        if self._ended or (event is not None and not self._is_new(event)):
+            return
+        if self._loop is None or threading.get_ident() == self._thread:
             self._unread.put_nowait(event)
+        else:
+            with contextlib.suppress(RuntimeError):  # the reader's loop is over, and so is the reader
+                self._loop.call_soon_threadsafe(self._unread.put_nowait, event)
+
+    def _is_new(self, event: Event) -> bool:
+        if event.seq < self._n_told:
+            return False
+        if not isinstance(event, ModelDelta):  # these are not recorded, and bear the number of the next that is
+            self._n_told = event.seq + 1
+        return True
 
     async def __anext__(self) -> Event:
         event = None if self._ended else await self._unread.get()
@@ -52,6 +69,8 @@ class Recorder:
         self._journal = journal
         self._failed_journal: Journal | None = None
         self._readers: WeakSet[Following] = WeakSet()  # who is forgotten reads no more
+        self._meeting = threading.Lock()
+        """Held while a reader joins: it may come from another thread."""
 
     def emit(self, event_type: type[EventBase], /, **fields: Any) -> int:
         """Record what happened now: in trace and journal, to live readers and observers. Its sequence number."""
@@ -115,12 +134,13 @@ class Recorder:
         A reader that falls behind keeps what it has not read; it never holds up the run.
         """
         reader = Following()
-        for event in self.trace.events:
-            reader.tell(event)
-        if self.trace.live:
-            self._readers.add(reader)
-        else:
-            reader.tell(None)
+        with self._meeting:
+            for event in list(self.trace.events):
+                reader.tell(event)
+            if self.trace.live:
+                self._readers.add(reader)
+            else:
+                reader.tell(None)
         return reader
 
     def _stamp(self, event_type: type[EventBase], fields: dict[str, Any]) -> Event:
@@ -130,5 +150,16 @@ class Recorder:
         return event
 
     def _publish(self, event: Event | None) -> None:
-        for reader in self._readers:
+        if not self._readers:
+            return
+        with self._meeting:
+            readers = list(self._readers)
+        for reader in readers:
             reader.tell(event)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
