@@ -15,8 +15,8 @@ _SCREENS = "agentlab.widgets.screen"
 
 _behind_a_server: ContextVar[bool] = ContextVar("agentlab_behind_a_server", default=False)
 
-inside_a_run: ContextVar[bool] = ContextVar("agentlab_inside_a_run", default=False)
-"""True in the tools of a run and all that they start."""
+outer_run: ContextVar[Any] = ContextVar("agentlab_outer_run", default=None)
+"""In the tools of a run, and in all that they start: that run."""
 
 
 @contextlib.contextmanager
@@ -66,6 +66,10 @@ class Screen(Protocol):
         """True while the cell runs that shows the run already."""
         ...
 
+    def asks(self) -> None:
+        """A person is about to be asked about a call: it must be seen."""
+        ...
+
 
 def prepare_screen() -> None:
     """Load what shows runs, before the first one begins."""
@@ -87,7 +91,7 @@ def screen_for(run: object, *, attended: bool) -> Screen | None:
 
 
 def _is_shown() -> bool:
-    return in_notebook() and not inside_a_run.get() and not _behind_a_server.get()
+    return in_notebook() and outer_run.get() is None and not _behind_a_server.get()
 
 
 def _kernel() -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
-from agentlab.agent.front_end import cell_is_running, in_notebook, person_at_front_end
+from agentlab.agent.front_end import Screen, cell_is_running, in_notebook, person_at_front_end
 from agentlab.agent.typed import typed_decision
 
 GRACE_S = 3.0
@@ -29,6 +29,8 @@ class Presence:
     def __init__(self) -> None:
         self.attended = person_at_front_end()
         """A person's front end started the run. Later requests to the kernel may come from programs."""
+        self.screen: Screen | None = None
+        """Where the run is shown."""
         self._cells = 0
         self._awaited_s = 0.0
         self._seen_s = 0.0
@@ -63,6 +65,8 @@ async def wait_at_page(call: PendingCall, waiting: asyncio.Task[Answer], presenc
     """
     if not in_notebook():
         return await waiting
+    if presence.screen is not None:
+        presence.screen.asks()
     asked_s = time.monotonic()
     while not waiting.done():
         await asyncio.wait({waiting}, timeout=_LOOK_S)

@@ -7,10 +7,11 @@ import concurrent.futures
 import contextvars
 from collections.abc import Callable, Generator
 from typing import Any
+from weakref import WeakSet
 
 from agentlab.agent.approval import Decision, Scope
 from agentlab.agent.desk import Answer, PendingCall
-from agentlab.agent.front_end import Screen, inside_a_run, screen_for
+from agentlab.agent.front_end import outer_run, screen_for
 from agentlab.agent.loop import CANCELLED, FAILED, Loop
 from agentlab.agent.protocol import spoken_text
 from agentlab.agent.state import RunState
@@ -40,12 +41,16 @@ class Run(FrameViews):
         self._state = state
         self._recorder = state.recorder
         self._context = contextvars.copy_context()  # the clock in force here stays in force to the end
-        self._context.run(inside_a_run.set, True)
+        self._inner: WeakSet[Run] = WeakSet()
+        """Runs that tools of this one have started. What they ask is asked here."""
+        outer = outer_run.get()
+        if isinstance(outer, Run):
+            outer._inner.add(self)
+        self._context.run(outer_run.set, self)
         self._task: asyncio.Task[None] | None = None
         self._over: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.resumed_as: Run | None = None
         """The run that goes on with this one, which was paused; its calls must not run twice."""
-        self._screen: Screen | None = None
         if _running_loop() is not None:
             self._start()
 
@@ -102,8 +107,12 @@ class Run(FrameViews):
 
     @property
     def pending(self) -> list[PendingCall]:
-        """Tool calls that wait for a person's decision now; of a paused run, those that it stopped at."""
-        return self._state.waiting_calls() if self.status == "paused" else self._state.desk.pending
+        """Tool calls that wait for a person's decision now; of a paused run, those that it stopped at.
+
+        Calls of the runs that its tools have started are among them: they bear another `run_id`.
+        """
+        own = self._state.waiting_calls() if self.status == "paused" else self._state.desk.pending
+        return own + [call for inner in list(self._inner) for call in inner.pending]
 
     def decide(self, call_id: str, decision: Decision, *, by: str = "person", call_hash: str | None = None) -> bool:
         """Decide a call that waits, from any thread; False when the same decision was there already.
@@ -118,6 +127,9 @@ class Run(FrameViews):
             ApprovalError: No such call waits, or somebody decided otherwise before.
             ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
         """
+        for inner in list(self._inner):
+            if any(call.call_id == call_id for call in inner.pending):
+                return inner.decide(call_id, decision, by=by, call_hash=call_hash)
         if self.trace.stop_reason is not None:
             raise ApprovalError(f"the run has ended ({self.trace.stop_reason}): nothing is decided any more")
         return self._state.decide(call_id, decision, by, call_hash)
@@ -128,6 +140,8 @@ class Run(FrameViews):
         Without it, a cell that waits for the run asks by itself.
         """
         self._state.presence.seen()
+        for inner in list(self._inner):
+            inner.seen()
 
     def approve(self, call_id: str, *, always: Scope | None = None, by: str = "person") -> bool:
         """Let the call run; with a scope, later ones like it too."""
@@ -184,6 +198,10 @@ class Run(FrameViews):
 
     def __aiter__(self) -> Following:
         self._start()
+        return self.follow()
+
+    def follow(self) -> Following:
+        """A reader of its events, from the first to the last, in this thread's loop, wherever the run is running."""
         return self._recorder.follow()
 
     def __repr__(self) -> str:
@@ -200,13 +218,15 @@ class Run(FrameViews):
 
     def _ipython_display_(self) -> None:
         """Nothing, in a cell that shows the run already; else what a notebook does by itself."""
-        if self._screen is None or not self._screen.is_in_this_cell():
+        screen = self._state.presence.screen
+        if screen is None or not screen.is_in_this_cell():
             raise NotImplementedError
 
     def show(self) -> Run:
         """Let a notebook show the run from its first event to its last; elsewhere nothing happens."""
-        if self._screen is None:
-            self._screen = screen_for(self, attended=self._state.presence.attended)
+        presence = self._state.presence
+        if presence.screen is None:
+            presence.screen = screen_for(self, attended=presence.attended)
         return self
 
     def _start(self) -> asyncio.Task[None]:
@@ -238,8 +258,8 @@ class Run(FrameViews):
             return self
         with self._state.presence.awaited():
             await self._be_over()
-        if self._screen is not None:
-            self._screen.awaited()
+        if self._state.presence.screen is not None:
+            self._state.presence.screen.awaited()
         return self
 
     async def _be_over(self) -> None:

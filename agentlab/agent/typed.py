@@ -19,7 +19,7 @@ def typed_decision(call: PendingCall, show: Callable[[str], None]) -> Decision |
         show: Tells the question, and why an answer was not taken.
     """
     arguments = visible(json.dumps(call.arguments, ensure_ascii=False, indent=2))
-    show(f"\n{visible(call.tool)} {arguments}")
+    show(f"\n{visible(call.tool)} {arguments}\n(step {call.step} of {call.run_id})")
     while True:
         try:
             line = input("[a]pprove, [d]eny REASON, [e]dit JSON, [r]espond TEXT, [s]top? ").strip()
