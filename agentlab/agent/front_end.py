@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import contextlib
 import sys
@@ -42,6 +43,12 @@ def person_at_front_end() -> bool:
 def in_notebook() -> bool:
     """True in the kernel of a notebook, whoever runs its cells."""
     return _kernel() is not None
+
+
+def notebook_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop of the kernel, in which cells and what they start run; None where there is no notebook."""
+    loop: asyncio.AbstractEventLoop | None = getattr(getattr(_kernel(), "io_loop", None), "asyncio_loop", None)
+    return loop
 
 
 def cell_is_running() -> bool:

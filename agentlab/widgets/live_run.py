@@ -33,9 +33,19 @@ class LiveRun:
         return self._run.trace
 
     def asks(self) -> dict[str, dict[str, Any]]:
-        """The calls that a page may decide now, by id."""
-        asks = asks_in(self.trace, self._run.pending, self._run.now_ns())
-        return {ask["call_id"]: ask for ask in asks}
+        """The calls that a page may decide now, by the call in whose row it is asked.
+
+        What a run asks that a tool has started is asked in the row of that tool, one after the other.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for ask in asks_in(self.trace, self._run.pending, self._run.now_ns()):
+            found.setdefault(self._row_for(ask["call_id"]), ask)
+        return found
+
+    def _row_for(self, call_id: str) -> str:
+        calls = self.trace.tool_calls
+        running = (record.call_id for record in calls.values() if record.status == "running")
+        return call_id if call_id in calls else next(running, call_id)
 
     def decide(self, call_id: str, decision: Decision, call_hash: str | None) -> None:
         """Pass on a person's decision."""
@@ -59,7 +69,7 @@ class LiveRun:
 
     def follow(self) -> AsyncIterator[Event]:
         """Its events, from the first to the last."""
-        return self._run.__aiter__()
+        return self._run.follow()
 
 
 class LiveInLab:

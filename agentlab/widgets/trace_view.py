@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from agentlab.agent.front_end import notebook_loop
 from agentlab.agent.run import Run
 from agentlab.errors import AgentLabError, InputError
 from agentlab.lab.lab import Lab
@@ -77,7 +78,9 @@ class TraceView(LabWidget):
         if at is not None:
             self._feed.goto = self._feed.rows.of_frame_row(dict(at))
         super().__init__()
-        self._watching = self._watch()
+        self._watching: asyncio.Task[None] | None = None
+        """It is held, for a loop forgets tasks that nobody holds."""
+        self._watch()
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the trace."""
@@ -105,18 +108,25 @@ class TraceView(LabWidget):
         begin = started(self._trace)
         return "of an empty trace" if begin is None else f"of {begin.run_id}"
 
-    def _watch(self) -> object:
-        """What follows the run; it is held, for a loop forgets tasks that nobody holds."""
+    def _watch(self) -> None:
+        """Follow the run, in this loop; of a run that goes on in a thread, in the notebook's."""
         if self._live is None:
-            return None
+            return
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no loop, nobody to follow with: what is there now is shown
-            return None
+            asyncio.get_running_loop()
+        except RuntimeError:
+            loop = notebook_loop()  # None: nobody to follow with, and what is there now is shown
+            if loop is not None:
+                loop.call_soon_threadsafe(self._begin_to_watch)
+        else:
+            self._begin_to_watch()
+
+    def _begin_to_watch(self) -> None:
+        if self._live is None:
+            return
         events = self._live.follow()  # from now on nothing is missed, whenever the task begins
-        task = loop.create_task(self._feed.watch(events))
-        task.add_done_callback(lambda _: self._keep())
-        return task
+        self._watching = asyncio.get_running_loop().create_task(self._feed.watch(events))
+        self._watching.add_done_callback(lambda _: self._keep())
 
     def _keep(self) -> None:
         """What stands for the view in a saved notebook tells the whole run."""
