@@ -100,7 +100,7 @@ function approvalBody(ask, send) {
   const error = h("div", { class: "al-error", role: "alert", hidden: true });
   const status = h("div", { class: "al-sent", role: "status" });
   const panel = h("div", { class: "al-panel-place" });
-  const editor = argumentsEditor(ask, id, () => drawButtons());
+  const editor = argumentsEditor(ask, id, () => edited());
   const can = (/** @type {string} */ action) => ask.can.includes(action);
 
   const approveIt = button("", () => approve(), { class: "al-primary" });
@@ -113,7 +113,7 @@ function approvalBody(ask, send) {
   const stop = button("Stop the run…", () => toggle("stop", stop), { class: "al-quiet al-danger", "aria-expanded": "false" });
   const bar = h("div", { class: "al-approval-bar", role: "group", "aria-label": "decision" },
     approveIt, asAsked, always, denyIt, respond, handOn, h("span", { class: "al-space" }), stop);
-  const head = h("div", { class: "al-approval-head" }, h("span", { class: "al-approval-tool" }, h("code", {}, ask.tool), " asks to run"), place, age);
+  const head = h("div", { class: "al-approval-head", tabindex: -1 }, h("span", { class: "al-approval-tool" }, h("code", {}, ask.tool), " asks to run"), place, age);
   const about = ask.description && h("p", { class: "al-approval-about" }, ask.description);
   const el = h("div", { class: "al-approval-body", tabindex: -1 }, head, about, editor.el, error, bar, panel, status);
 
@@ -191,13 +191,21 @@ function approvalBody(ask, send) {
     el.classList.toggle("al-is-sent", isSent);
     editor.lock(isSent);
     panel.inert = isSent;
-    if (editor.read().problem === null) error.hidden = true;
+  }
+  function edited() {
+    if (editor.read().problem === null) error.hidden = true; // what Python said of it holds no more
+    drawButtons();
   }
   function drawHead() {
     const [position, of] = ask.queue;
     place.hidden = of < 2;
     put(place, `${position} of ${of}`);
     put(age, [ask.rule && `asked by ${ask.rule}`, ask.asked_s !== null && `waiting ${waitingWords((Date.now() - since_ms) / 1000)}`].filter(Boolean).join(" · "));
+  }
+  /** The focus is here, or on the row of a trace that this part stands in. */
+  function holdsFocus() {
+    const { activeElement } = /** @type {Document | ShadowRoot} */ (el.getRootNode());
+    return !!activeElement && (el.contains(activeElement) || el.closest("article") === activeElement);
   }
   const clock = setInterval(drawHead, 1000);
   drawHead();
@@ -220,10 +228,12 @@ function approvalBody(ask, send) {
       clearTimeout(patience);
       put(status, text === null ? "decided" : "");
       if (text === null) return;
+      const isOurs = isSent && holdsFocus();
       isSent = false;
       drawButtons();
       showError(text);
-      bar.querySelector("button")?.focus();
+      if (editor.isChanged()) editor.tell(text);
+      if (isOurs) head.focus({ preventScroll: true }); // who types elsewhere goes on
     },
     destroy: () => (clearInterval(clock), clearTimeout(patience)),
   };

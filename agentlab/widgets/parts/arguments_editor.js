@@ -5,7 +5,7 @@ import { diffElement, shortDiff, wordDiff } from "./word_diff.js";
 import { isJsonObject, numbersSurvive, parseJson, sameJson } from "./exact_json.js";
 import { schemaForm } from "./form.js";
 import { growingBox } from "./form_fields.js";
-import { newErrors } from "./schema_errors.js";
+import { newErrors, toldErrors } from "./schema_errors.js";
 import { propertiesOf } from "./schema.js";
 
 /** @typedef {"form" | "json"} EditorTab */
@@ -115,6 +115,8 @@ export function argumentsEditor({ arguments_json, schema }, id, changed) {
       if (!why) makeForm(/** @type {Record<string, unknown>} */ (original));
       draw();
     },
+    /** What Python refused, beside the fields that it names. @param {string} text */
+    tell: (text) => form?.tell(toldErrors(text)),
     focusFirst: () => (tab === "form" ? form?.focusFirst() : raw.focus()),
     focusError: () => (tab === "form" ? form?.focusError() : raw.focus()),
     /** @param {boolean} isLocked */

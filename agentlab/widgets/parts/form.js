@@ -20,13 +20,15 @@ let formIds = 0;
 export function schemaForm(schema, value, original, onChange) {
   const form = `al-form-${++formIds}`;
   let fields = 0;
+  /** What Python said of the values that stand here now. @type {SchemaError[]} */
+  let told = [];
   /** All that is wrong, shown where it is wrong, or below where there is no field for it. */
   const check = () => {
     const errors = [...group.problems([]), ...newErrors(schema, group.read(), original)];
-    put(rest, ...group.show(errors).map(({ path, text }) => h("div", { class: "al-slot-error" }, [...path, text].join(" "))));
+    put(rest, ...group.show([...errors, ...told]).map(({ path, text }) => h("div", { class: "al-slot-error" }, [...path, text].join(" "))));
     return errors;
   };
-  const home = { root: schema, nextId: () => `${form}-${++fields}`, changed: () => (check(), onChange()), slot: formSlot };
+  const home = { root: schema, nextId: () => `${form}-${++fields}`, changed: () => ((told = []), check(), onChange()), slot: formSlot };
   const group = objectGroup(schema, value, original, home);
   const rest = h("div", { class: "al-form-rest" });
   const el = h("div", { class: "al-form" }, group.el, rest);
@@ -35,6 +37,11 @@ export function schemaForm(schema, value, original, onChange) {
     el,
     read: () => /** @type {Record<string, unknown>} */ (group.read()),
     check,
+    /** @param {SchemaError[]} errors To be shown until something is changed. */
+    tell: (errors) => {
+      told = errors;
+      check();
+    },
     /** Whether every field holds a value, though the schema may not allow it. */
     isReadable: () => group.problems([]).length === 0,
     focusFirst: group.focus,

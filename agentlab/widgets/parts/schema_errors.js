@@ -1,6 +1,7 @@
 // @ts-check
 // What is wrong with a value by its schema, in words to stand beside the field. Python has the last word; this one
-// speaks before anything is sent.
+// speaks before anything is sent. A pattern is for Python alone: it comes with the tool, its text from the model, and
+// JavaScript cannot give up on one that takes years.
 import { briefJson, isJsonObject, sameJson } from "./exact_json.js";
 import { isOfType, itemSchema, propertiesOf, resolveSchema } from "./schema.js";
 
@@ -45,6 +46,17 @@ export function schemaErrors(schema, value, root = /** @type {Schema} */ (schema
 export function newErrors(schema, value, original) {
   const known = new Set(schemaErrors(schema, original).map((error) => errorKey(error, original)));
   return schemaErrors(schema, value).filter((error) => !known.has(errorKey(error, value)));
+}
+
+/**
+ * The errors that Python tells of single arguments: "`to.zip`: must match …; `count`: …".
+ * @param {string} text
+ * @returns {SchemaError[]}
+ */
+export function toldErrors(text) {
+  return [...text.matchAll(/`([^`]+)`: ((?:(?!; `)[^])+)/g)].map(([, name, told]) => ({
+    path: name.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part)), text: told.trim(),
+  }));
 }
 
 /** @param {SchemaError} error @param {unknown} whole */
@@ -93,17 +105,7 @@ function textErrors(s, value) {
   return [
     length < s.minLength ? `must have at least ${countedWords(s.minLength, "character")}, has ${length}` : null,
     length > s.maxLength ? `must have at most ${countedWords(s.maxLength, "character")}, has ${length}` : null,
-    typeof s.pattern === "string" && breaksPattern(s.pattern, value) ? `must match ${s.pattern}` : null,
   ];
-}
-
-/** False for a pattern that JavaScript cannot read: Python will check it. @param {string} pattern @param {string} value */
-function breaksPattern(pattern, value) {
-  try {
-    return !new RegExp(pattern, "u").test(value);
-  } catch {
-    return false;
-  }
 }
 
 /** @param {Schema} s @param {unknown[]} value @param {Schema} root @param {(string | number)[]} path */
@@ -124,17 +126,15 @@ function listErrors(s, value, root, path) {
 /** @param {Schema} s @param {Record<string, unknown>} value @param {Schema} root @param {(string | number)[]} path */
 function objectErrors(s, value, root, path) {
   const properties = propertiesOf(s), names = Object.keys(value);
-  const patterns = Object.entries(isJsonObject(s.patternProperties) ? s.patternProperties : {});
+  const isOpen = isJsonObject(s.patternProperties); // Python knows which names they are about
   const required = /** @type {string[]} */ (Array.isArray(s.required) ? s.required : []);
   const errors = required.filter((name) => !Object.hasOwn(value, name)).map((name) => ({ path: [...path, name], text: "is required" }));
   if (names.length < s.minProperties) errors.push({ path, text: `must have at least ${countedWords(s.minProperties, "entry")}` });
   if (names.length > s.maxProperties) errors.push({ path, text: `must have at most ${countedWords(s.maxProperties, "entry")}` });
   for (const name of names) {
-    const schemas = patterns.filter(([pattern]) => !breaksPattern(pattern, name)).map(([, schema]) => schema);
-    if (Object.hasOwn(properties, name)) schemas.push(properties[name]);
-    if (!schemas.length && s.additionalProperties === false) errors.push({ path: [...path, name], text: "is not an argument of this tool" });
-    if (!schemas.length && isJsonObject(s.additionalProperties)) schemas.push(s.additionalProperties);
-    for (const schema of schemas) errors.push(...schemaErrors(schema, value[name], root, [...path, name]));
+    if (Object.hasOwn(properties, name)) errors.push(...schemaErrors(properties[name], value[name], root, [...path, name]));
+    else if (!isOpen && s.additionalProperties === false) errors.push({ path: [...path, name], text: "is not an argument of this tool" });
+    else if (!isOpen && isJsonObject(s.additionalProperties)) errors.push(...schemaErrors(s.additionalProperties, value[name], root, [...path, name]));
     if (isJsonObject(s.propertyNames) && schemaErrors(s.propertyNames, name, root).length) errors.push({ path: [...path, name], text: "is not a name allowed here" });
   }
   return errors;
@@ -149,10 +149,23 @@ function combinedErrors(s, value, root, path) {
   if (Array.isArray(s.oneOf)) {
     const fitting = s.oneOf.filter(passes).length;
     if (!fitting) errors.push(...closestErrors(s.oneOf, value, root, path));
-    else if (fitting > 1) errors.push({ path, text: `fits ${fitting} of the forms allowed here; must fit one` });
+    else if (fitting > 1 && !holdsPattern(root)) errors.push({ path, text: `fits ${fitting} of the forms allowed here; must fit one` });
   }
-  if ("not" in s && passes(s.not)) errors.push({ path, text: "is not allowed here" });
+  if ("not" in s && passes(s.not) && !holdsPattern(root)) errors.push({ path, text: "is not allowed here" });
   return errors;
+}
+
+/** @type {WeakMap<Schema, boolean>} */
+const patternsHeld = new WeakMap();
+
+/** What passes here may still be refused by a pattern, so who must not pass is not known. @param {Schema} root @returns {boolean} */
+function holdsPattern(root) {
+  if (!isJsonObject(root)) return false;
+  const known = patternsHeld.get(root);
+  if (known !== undefined) return known;
+  const held = /"pattern(?:Properties)?":/.test(JSON.stringify(root));
+  patternsHeld.set(root, held);
+  return held;
 }
 
 /** @param {unknown} value @returns {boolean} */
