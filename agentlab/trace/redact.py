@@ -16,25 +16,41 @@ from pydantic_core import SchemaValidator, core_schema
 REDACTED = "[redacted]"
 
 _SHAPES = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic, OpenRouter and those who took it over
-    r"|\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"  # AWS
-    r"|\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})"
-    r"|\b(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}"  # Slack
-    r"|\bAIza[A-Za-z0-9_-]{30,}"  # Google
-    r"|\bhf_[A-Za-z0-9]{20,}"  # Hugging Face
-    r"|\beyJ[A-Za-z0-9_-]{8,400}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JSON web token
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!-))*(?:-----END [A-Z ]{0,40}KEY-----)?"
+    r"(?:\b|(?<=\\[bfnrt]))(?:"  # the letter of an escaped line end is no part of the word behind it
+    r"sk-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic, OpenRouter and those who took it over
+    r"|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"  # AWS
+    r"|(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})"
+    r"|(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}"  # Slack
+    r"|AIza[A-Za-z0-9_-]{30,}"  # Google
+    r"|hf_[A-Za-z0-9]{20,}"  # Hugging Face
+    r"|eyJ[A-Za-z0-9_-]{8,400}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JSON web token
+    r")|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,]|-(?!-))*(?:-----END [A-Z ]{0,40}KEY-----)?"
 )
+_SEPARATOR = r"(?:\\*[\"'])?\s*[:=]\s*"
+"""Between a name and its value; quotes are escaped where JSON stands inside JSON."""
+
 _AFTER_A_WORD = (
     re.compile(r"(?i)(\bbearer\s+)(?:(?=[a-z._~+/=-]*\d)[a-z0-9._~+/=-]{8,}|[a-z0-9._~+/=-]{16,})"),
-    re.compile(r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token|negotiate|digest)?\s*)[^\s\"',;]{4,}"),
-    re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"),
+    re.compile(
+        r"(?i)(\bauthorization"
+        + _SEPARATOR
+        + r"(?:\\*[\"'])?(?:basic|bearer|token|negotiate|digest)?\s*)[^\s\"',;]{4,}"
+    ),
+    re.compile(r"(://[^/\s:@]*:)[^/\s]+(?=@)"),
 )
-_NAMED = re.compile(
-    r"(?i)((?:api[ _-]?key|secret[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|(?<![a-z])secret"
-    r"|password|passwd|(?:access|auth|refresh|session|id|api)[_-]?token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&]{4,}"
+_NAMES = (
+    r"(?:api[ _-]?key|secret[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|(?<![a-z])secret"
+    r"|password|passwd|(?:access|auth|refresh|session|id|api)[_-]?token"
 )
-_TOKEN = re.compile(r"(?i)((?<![a-z])token[\"']?\s*[:=]\s*[\"']?)(?=[^\s\"',;&]*\d)[^\s\"',;&]{16,}")
+_NAMED = re.compile(rf"(?i)({_NAMES}){_SEPARATOR}(?:\\*[\"'])?)[^\s\"',;&]{{4,}}")
+_QUOTED = re.compile(
+    rf"(?i)({_NAMES}|secret(?=\\*[\"'])|authorization){_SEPARATOR}"
+    r"(?P<quote>\\*(?:\"\"\"|'''|[\"'])))(?!(?P=quote))[^\n]+?(?:(?<!\\)(?=(?P=quote))|(?=\n)|\Z)"
+)
+"""A value in quotes goes up to the quote that closes it, which is escaped as often as the one that opened it; where
+none does, up to the end of the line."""
+
+_TOKEN = re.compile(r"(?i)((?<![a-z])token" + _SEPARATOR + r"(?:\\*[\"'])?)(?=[^\s\"',;&]*\d)[^\s\"',;&]{16,}")
 """The word is an everyday one in a lab for language models, so the value has to look like a key."""
 
 _SECRET_NAME = re.compile(
@@ -81,6 +97,11 @@ class Redactor:
         """A JSON text without its secrets: whole values behind telling names, and pieces of all other texts."""
         return orjson.dumps(self._clean(orjson.loads(data)))
 
+    @staticmethod
+    def is_secret(name: str) -> bool:
+        """Whether the value of this name is secret whatever it looks like."""
+        return _SECRET_NAME.search(name) is not None
+
     def _clean(self, value: Any) -> Any:
         match value:
             case str():
@@ -93,7 +114,7 @@ class Redactor:
                 return value
 
     def _clean_named(self, name: str, value: Any) -> Any:
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and _SECRET_NAME.search(name):
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and self.is_secret(name):
             return REDACTED
         if isinstance(value, str) and _TOKEN.fullmatch(f"{name}={value}"):
             return REDACTED
@@ -112,7 +133,7 @@ class Redactor:
 
     def _clean_text(self, text: str) -> str:
         text = _SHAPES.sub(REDACTED, text)
-        for pattern in (*_AFTER_A_WORD, _NAMED, _TOKEN):
+        for pattern in (_QUOTED, *_AFTER_A_WORD, _NAMED, _TOKEN):
             text = pattern.sub(_keep_name, text)
         for pattern in self._extra:
             text = pattern.sub(REDACTED, text)

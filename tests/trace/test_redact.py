@@ -32,8 +32,21 @@ NAMED = {
     "a password": ("password: ", "correct-horse"),
     "an AWS secret": ("aws_secret_access_key = ", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
     "a plain token": ("token=", "0123456789abcdef0123"),
+    "an address without a user": ("redis://:", "s3cr3t@love!lace"),
+    "words in quotes": ('login(password="', "correct horse battery staple"),
+    "words in three quotes": ('secret = """', "correct horse 'battery' staple"),
+    "quotes in quotes": ('call {"password": "', r"correct \"horse\" battery"),
+    "quotes never closed": ("passwd: '", "correct horse battery staple"),
+    "JSON in what is no JSON": (r'call {"body": "{\"client_secret\": \"', "correct horse"),
 }
-AFTER = {"an address": "@db.example.org/lab"}
+AFTER = {
+    "an address": "@db.example.org/lab",
+    "an address without a user": "@db.example.org/lab",
+    "words in quotes": '", remember=True)',
+    "words in three quotes": '"""\n',
+    "quotes in quotes": '", "n": 1',
+    "JSON in what is no JSON": r'\", \"n\": 1}"',
+}
 SECRETS = [*KEYS.values(), *(before + value + AFTER.get(name, "") for name, (before, value) in NAMED.items())]
 HARMLESS = [
     "the risk-management-of-long-tasks is high",
@@ -63,6 +76,30 @@ def test_values_are_known_by_their_name(name: str) -> None:
 
     assert secret not in redacted
     assert redacted.startswith(before.split()[0].rstrip(":="))
+
+
+@given(secret=st.text("ab \"'\\\n:,;&{[€", min_size=1).map(lambda text: f"<{text}>"), depth=st.integers(1, 3))
+def test_a_value_in_quotes_goes_whole_however_often_it_is_escaped(secret: str, depth: int) -> None:
+    """Behind other words the JSON is read as a text."""
+    text = orjson.dumps({"password": secret, "note": "as it was"}).decode()
+    inside = orjson.dumps(secret).decode()[1:-1]
+    for _ in range(depth - 1):
+        text, inside = orjson.dumps({"text": text}).decode(), orjson.dumps(inside).decode()[1:-1]
+
+    redacted = Redactor().text(f"login {text}")
+
+    assert inside not in redacted
+    assert not any(inside[n : n + 6] in redacted for n in range(len(inside) - 5))
+    assert redacted.endswith("as it was" + text.partition("as it was")[2])
+
+
+@pytest.mark.parametrize("quotes", ['password=""', "secret = '' and \"more words\"", 'api_key: "", "query": "cats"'])
+def test_empty_quotes_hide_nothing(quotes: str) -> None:
+    assert Redactor().text(quotes) == quotes
+
+
+def test_the_letter_of_an_escaped_line_end_hides_no_key() -> None:
+    assert Redactor().text(r"call \nsk-abcdefghijklmnopqrst") == rf"call \n{REDACTED}"
 
 
 def test_a_private_key_goes_whole() -> None:
@@ -137,8 +174,11 @@ def test_a_line_end_before_a_key_hides_nothing(separator: str, secret: str) -> N
         "api_key" + " " * 100_000,
         "://" + "a:" * 50_000,
         "[" * 900,
+        "password='\"" * 50_000,
+        "".join('password="' + chr(92) * n for n in range(600)),
+        "://:" + "a@" * 50_000 + " ",
     ],
-    ids=["web tokens", "private keys", "blanks", "an address", "brackets"],
+    ids=["web tokens", "private keys", "blanks", "an address", "brackets", "quotes", "escapes", "hosts"],
 )
 def test_hostile_texts_are_read_in_time_that_grows_with_their_length(hostile: str) -> None:
     Redactor().text(hostile)
