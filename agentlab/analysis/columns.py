@@ -52,7 +52,7 @@ RUNS = (
     seconds("ttft_run_s", "User's message in, to the first output that the user sees; tools and waiting included."),
     seconds("model_s", "Of wall_s: some model call was under way, and no person was waited for."),
     seconds("tool_s", "Of wall_s: some tool was under way, and neither of the others; parallel tools count once."),
-    seconds("human_s", "Of wall_s: a person was waited for."),
+    seconds("human_s", "Of wall_s: a person was waited for, answer or not; NA while a question is open."),
     seconds("idle_s", "Of wall_s: none of these."),
     Column("n_steps", COUNT, "Steps begun."),
     Column("n_model_calls", COUNT, "Requests to the model for its steps."),

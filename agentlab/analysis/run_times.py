@@ -39,6 +39,11 @@ class Spans:
         """Time in each group with at least one under way [s]; NaN when one never ended."""
         return self.if_all_ended(self.covered_s)
 
+    def at_least_until(self, ends: Floats) -> Spans:
+        """The same, where those that never ended reach to the end of their group."""
+        of_group = np.append(ends, np.nan)[self.groups.of_row]  # -1, none: the last
+        return Spans(self.groups, self.starts, np.where(np.isnan(self.ends), of_group, self.ends))
+
     def __or__(self, other: Spans) -> Spans:
         return Spans(
             Groups(np.concatenate([self.groups.of_row, other.groups.of_row]), self.groups.n_groups),
@@ -58,27 +63,51 @@ def tool_spans(tools: pa.Table, groups: Groups) -> Spans:
     return Spans(groups.only(~np.isnan(starts)), starts, floats(tools["returned_ns"]))
 
 
-def human_spans(approvals: pa.Table, groups: Groups) -> Spans:
-    """When a person was waited for, and answered; not while another was asked first, who handed the call on."""
-    ends = floats(approvals["decided_ns"])
-    by_call = [groups.of_row, pd.factorize(approvals["call_id"].to_numpy())[0]]
-    starts = np.fmax(floats(approvals["requested_ns"]), pd.Series(ends).groupby(by_call).shift().to_numpy())
-    answered = rows_where(approvals["approver_kind"], "person") & approvals["requested_ns"].is_valid().to_numpy()
-    return Spans(groups.only(answered), starts, ends)
+def human_spans(approvals: pa.Table, tools: pa.Table, runs: pa.Table) -> Spans:
+    """When a person was waited for; not while another was asked first, who handed the call on.
+
+    Who would have answered a question without an answer nobody knows: it counts as one to a person. Its wait ended
+    when its call came back or its run was over; of a run that goes on, or was cut off, it never ended.
+    """
+    groups, ends = under_runs(approvals, runs), floats(approvals["decided_ns"])
+    calls = _call_keys(approvals, runs)
+    starts = np.fmax(floats(approvals["requested_ns"]), pd.Series(ends).groupby(calls).shift().to_numpy())
+    was_asked = approvals["requested_ns"].is_valid().to_numpy()
+    by_person = rows_where(approvals["approver_kind"], "person")
+    undecided = was_asked & (np.isnan(ends) | rows_where(approvals["action"], "escalate"))
+    waits = undecided & ~calls.duplicated(keep="last").to_numpy()
+    answered = Spans(groups.only(was_asked & by_person), starts, ends)
+    since_ns = np.where(np.isnan(ends), starts, ends)
+    return answered | Spans(groups.only(waits), since_ns, _ends_without_answer(approvals, tools, runs))
+
+
+def _ends_without_answer(approvals: pa.Table, tools: pa.Table, runs: pa.Table) -> Floats:
+    """When the call of each question came back, else when its run was over [ns]; NaN while it is not."""
+    returned_ns = pd.Series(floats(tools["returned_ns"]), _call_keys(tools, runs))
+    over_ns = np.where(runs["stop_reason"].is_valid().to_numpy(), floats(runs["last_ns"]), np.nan)
+    call_ended_ns = returned_ns.reindex(_call_keys(approvals, runs)).to_numpy()
+    return np.where(np.isnan(call_ended_ns), take(over_ns, under_runs(approvals, runs).parent), call_ended_ns)
+
+
+def _call_keys(rows: pa.Table, runs: pa.Table) -> pd.Series[str]:
+    """What names the tool call of each row among those of all runs."""
+    of_run = under_runs(rows, runs).of_row
+    return pd.Series([f"{run} {call_id}" for run, call_id in zip(of_run, rows["call_id"].to_pylist(), strict=True)])
 
 
 def run_times(runs: pa.Table, calls: ModelCalls, tools: pa.Table, approvals: pa.Table) -> dict[str, Floats]:
     """The wall time of each run and the parts that make it up [s]. Waiting for a person counts as that alone."""
-    human = human_spans(approvals, under_runs(approvals, runs))
+    human = human_spans(approvals, tools, runs)
     model, tool = model_spans(calls, under_runs(calls.table, runs)), tool_spans(tools, under_runs(tools, runs))
-    human_or_model, any_of_them = human | model, human | model | tool
     wall_s = floats(runs["last_ns"]) / NS_PER_S
+    so_far = human.at_least_until(floats(runs["last_ns"]))
+    human_or_model, any_of_them = so_far | model, so_far | model | tool
     return {
         "wall_s": wall_s,
-        "human_s": human.covered_s,
-        "model_s": model.if_all_ended(human_or_model.covered_s - human.covered_s),
+        "human_s": human.time_s,
+        "model_s": model.if_all_ended(human_or_model.covered_s - so_far.covered_s),
         "tool_s": tool.if_all_ended(any_of_them.covered_s - human_or_model.covered_s),
-        "idle_s": wall_s - any_of_them.time_s,
+        "idle_s": human.if_all_ended(wall_s - any_of_them.time_s),
     }
 
 

@@ -13,7 +13,13 @@ from agentlab.trace.instants import Instants
 from agentlab.trace.trace import Trace
 
 Kind: TypeAlias = Literal[
-    "idle", "waiting for the first token", "model streaming", "tool", "tool failed", "waiting for a person"
+    "idle",
+    "waiting for the first token",
+    "model streaming",
+    "tool",
+    "tool failed",
+    "waiting for a person",
+    "waiting for a decision",
 ]
 Since: TypeAlias = Literal["run", "step"]
 """What times count from."""
@@ -85,14 +91,19 @@ class Waterfall:
 
     def _human_bars(self, step: int) -> Iterator[Bar]:
         """From the question to the answer of a person; not while another was asked first, who handed the call on."""
+        asked = [row for row in self._rows.approvals if row.step == step and row.requested_ns is not None]
         handed_on_ns: dict[str, int] = {}
-        for row in self._rows.approvals:
-            if row.step == step and row.requested_ns is not None:
-                if row.approver_kind == "person":
-                    since_ns = max(row.requested_ns, handed_on_ns.get(row.call_id, 0))
-                    yield self._bar("waiting for a person", step, since_ns, row.decided_ns)
-                if row.decided_ns is not None:
-                    handed_on_ns[row.call_id] = row.decided_ns
+        for row in asked:
+            since_ns = max(row.requested_ns or 0, handed_on_ns.get(row.call_id, 0))
+            if row.approver_kind == "person":
+                yield self._bar("waiting for a person", step, since_ns, row.decided_ns)
+            if row.decided_ns is not None:
+                handed_on_ns[row.call_id] = row.decided_ns
+        for row in {row.call_id: row for row in asked}.values():
+            if row.action in (None, "escalate"):
+                since_ns = max(row.requested_ns or 0, handed_on_ns.get(row.call_id, 0))
+                returned_ns = self._rows.tool_calls[row.call_id].returned_ns
+                yield self._bar("waiting for a decision", step, since_ns, returned_ns)
 
     def _tool_bars(self, calls: Sequence[ToolCallRow]) -> Iterator[Bar]:
         ran = [call for call in calls if call.started_ns is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from agentlab.analysis.frames import runs_df
@@ -74,3 +75,44 @@ def test_parallel_tools_count_once() -> None:
     story = Story().step(reply(calls=["a", "b"], ttft_s=0.0, gap_s=0.0), tool("a", 1.0), tool("b", 0.5, delay_s=0.25))
 
     assert parts(story.end()) == {"model_s": 0.001, "tool_s": 1.0, "human_s": 0.0, "idle_s": 0.001}
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "cut"])
+def test_how_long_an_open_question_waits_is_not_known(live: bool) -> None:
+    story = Story().step(reply(ttft_s=0.5, gap_s=0.0), finished=False)
+    story.emit(ToolStarted, call_id="call-2", tool="search", arguments="{}")
+    story.wait(1.0).ask("call-1", "delete")
+    story.wait(60.0).emit(ToolReturned, call_id="call-2", tool="search", status="success", text="two cats")
+
+    (row,) = runs_df(story.trace(live=live))[[*PARTS, "wall_s"]].to_dict("records")
+
+    assert pd.isna(row["human_s"])
+    assert pd.isna(row["idle_s"])
+    assert (row["model_s"], row["tool_s"]) == (pytest.approx(0.501), pytest.approx(1.0))
+
+
+def test_a_question_ends_with_its_run() -> None:
+    story = Story().step(finished=False)
+    story.ask("call-1", "delete")
+    story.wait(60.0)
+
+    assert parts(story.end("cancelled")) == {"model_s": 0.0, "tool_s": 0.0, "human_s": 60.0, "idle_s": 0.001}
+
+
+def test_a_question_ends_when_its_call_comes_back() -> None:
+    story = Story().step(finished=False)
+    story.ask("call-1", "delete")
+    story.wait(5.0).emit(ToolReturned, call_id="call-1", tool="delete", status="error", text="cancelled")
+    story.wait(2.0)
+
+    assert parts(story.end("cancelled"))["human_s"] == 5.0
+
+
+def test_a_call_that_was_handed_on_still_waits() -> None:
+    story = Story().step(finished=False)
+    story.ask("call-1", "delete")
+    story.wait(3.0).decide("call-1", "delete", "escalate", approver="judge", approver_kind="model")
+    story.wait(2.0)
+
+    assert pd.isna(runs_df(story.trace())["human_s"].iloc[0])
+    assert parts(story.end("cancelled"))["human_s"] == 2.0

@@ -111,3 +111,18 @@ def test_a_person_is_waited_for_once_the_call_was_handed_on() -> None:
     (bar,) = [bar for bar in Waterfall(trace).bars if bar.kind == "waiting for a person"]
     assert bar.end_s - bar.start_s == pytest.approx(1.5)
     assert float(runs_df(trace)["human_s"].iloc[0]) == pytest.approx(1.5)
+
+
+def test_a_question_without_an_answer_has_a_bar() -> None:
+    told = Story().step(reply(calls=["pay"], ttft_s=0.5, n_chunks=1), finished=False)
+    told.ask("call-1", "pay")
+    told.wait(0.4).decide("call-1", "pay", "escalate", approver="judge", approver_kind="model")
+    told.wait(60.0)
+
+    def waits(trace: Trace) -> list[tuple[str, float]]:
+        bars = [(kind, round(end_s - start_s, 6)) for kind, _, start_s, end_s in spans(trace)]
+        return [bar for bar in bars if "a person" in bar[0] or "a decision" in bar[0]]
+
+    told.say("user", "Hello?", source="input")
+    assert waits(told.trace(live=True)) == [("waiting for a decision", 60.0)]
+    assert waits(told.end("cancelled")) == [("waiting for a decision", 60.0)]

@@ -51,6 +51,7 @@ TIMES: dict[str, Style] = {
     "tool": {"facecolor": "#f5b43c", "edgecolor": "#7a4a00", "linewidth": 0.8, "hatch": "////"},
     "tool failed": {"facecolor": PAPER, "edgecolor": "#b3261e", "linewidth": 1.1, "hatch": "xxxx"},
     "waiting for a person": {"facecolor": "#f6e3ee", "edgecolor": "#a8508a", "linewidth": 1.0, "hatch": ".."},
+    "waiting for a decision": {"facecolor": PAPER, "edgecolor": "#a8508a", "linewidth": 1.0, "hatch": "oo"},
     "idle": {"facecolor": "#d3d8de", "linewidth": 0},
 }
 """Where the time of a run goes. Light and dark differ besides the hue, and what a tool did is hatched."""
