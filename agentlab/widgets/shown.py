@@ -46,15 +46,23 @@ class Shown:
     def __init__(self, widget: Any, bundle: Mapping[str, str]) -> None:
         self._attended = person_at_front_end()
         self._handle = display(self._static(bundle), raw=True, display_id=True)
+        self._live: Any = None
         if self._attended:
             live = widget._repr_mimebundle_()  # what a notebook asks a widget for
             data, metadata = live if isinstance(live, tuple) else (live, {})
-            display(data, metadata=metadata, raw=True)
+            self._live = display(data, metadata=metadata, raw=True, display_id=True)
 
     def update(self, bundle: Mapping[str, str]) -> None:
         """Let this stand for the widget from now on."""
         if self._handle is not None:
             self._handle.update(self._static(bundle), raw=True)
+
+    def settle(self, bundle: Mapping[str, str]) -> None:
+        """Let this take the place of the widget for good, also while a kernel runs."""
+        if self._handle is not None:
+            self._handle.update(dict(bundle), raw=True)
+        if self._live is not None:
+            self._live.update({}, raw=True)  # an output without data is not to be seen
 
     def _static(self, bundle: Mapping[str, str]) -> dict[str, str]:
         if not self._attended:

@@ -82,8 +82,8 @@ def test_without_a_person_the_cell_that_waits_for_a_run_shows_it_once():
     for cell in (awaited, again):
         assert ["text/html" in output.data for output in cell.outputs] == [True]
     assert quiet.outputs == []
-    assert [output.output_type for output in many.outputs] == [*["display_data"] * 4, "stream", "execute_result"]
-    assert "`run.view()` shows one" in many.outputs[4].text
+    assert [output.output_type for output in many.outputs] == [*["display_data"] * 5, "execute_result"]
+    assert "`run.view()` shows one" in many.outputs[4].data["text/plain"]
     assert [output.output_type for output in none.outputs] == ["execute_result"]
 
 
