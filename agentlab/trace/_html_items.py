@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, without_prefix
-from agentlab.trace.safe import NAME_CHARS, as_html, in_one_line
-from agentlab.trace.words import MISSING, counted, cut, pretty, seconds
+from agentlab.trace.safe import NAME_CHARS, as_html, beginning, in_one_line, pretty_beginning
+from agentlab.trace.words import MISSING, counted, seconds
 
 _LIMITS_CHARS = {"said": 8_000, "thought": 6_000, "told": 4_000, "json": 4_000}
 _FOLD_OVER_CHARS = 160
@@ -78,7 +78,7 @@ def fold_html(label: str, text: str, limit_chars: int | None, *, kind: str = "al
     size = counted(len(text), "character")
     return (
         f'<details class="{kind}"><summary>{label} <small>· {size}</small></summary>'
-        f"{_pre(text, limit_chars, 'al-long')}</details>"
+        f"{_pre(*beginning(text, limit_chars), 'al-long')}</details>"
     )
 
 
@@ -91,11 +91,11 @@ def _called(item: Called, whole: bool) -> str:
     limit = None if whole else _LIMITS_CHARS["json"]
     rows = ""
     if item.arguments is not None:
-        rows += _row("arguments", pretty(item.arguments), limit)
+        rows += _json("arguments", item.arguments, limit)
     if item.approval is not None:
-        rows += _row("approval", item.approval, limit)
+        rows += _row("approval", *beginning(item.approval, limit))
     if item.returned is not None:
-        rows += _row("error" if item.status == "error" else "returned", pretty(item.returned), limit)
+        rows += _json("error" if item.status == "error" else "returned", item.returned, limit)
     table = f'<table class="al-io"><tbody>{rows}</tbody></table>' if rows else ""
     return (
         f'<div class="al-call {tone}"><div class="al-callhead">{name_html(item.tool)} '
@@ -105,8 +105,12 @@ def _called(item: Called, whole: bool) -> str:
     )
 
 
-def _row(label: str, text: str, limit: int | None) -> str:
-    return f'<tr><th scope="row">{label}</th><td>{_pre(text, limit)}</td></tr>'
+def _json(label: str, text: str, limit: int | None) -> str:
+    return _row(label, *pretty_beginning(text, limit))
+
+
+def _row(label: str, head: str, left: int) -> str:
+    return f'<tr><th scope="row">{label}</th><td>{_pre(head, left)}</td></tr>'
 
 
 def _decided(item: Decided) -> str:
@@ -127,12 +131,11 @@ def _failed(item: Failed) -> str:
 
 def _lines(text: str, limit: int | None) -> str:
     """Text whose line ends stay, with and without the style sheet."""
-    head, left = cut(text, limit)
+    head, left = beginning(text, limit)
     return as_html(head).replace("\n", "<br>") + _left(left)
 
 
-def _pre(text: str, limit: int | None, kind: str = "") -> str:
-    head, left = cut(text, limit)
+def _pre(head: str, left: int, kind: str = "") -> str:
     # the style is for JupyterLab without the style sheet, which puts table cells to the right
     look = f'class="{kind}"' if kind else 'style="text-align:left"'
     return f'<pre {look} dir="auto">{as_html(head)}</pre>{_left(left)}'

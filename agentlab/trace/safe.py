@@ -10,6 +10,7 @@ from functools import cache
 from html import escape
 
 from agentlab.trace.redact import Redactor
+from agentlab.trace.words import cut, pretty
 
 _HIDDEN = re.compile(
     "["
@@ -31,9 +32,27 @@ def visible(text: str) -> str:
 
     Line ends become line feeds.
     """
+    return _marked(without_secrets(text))
+
+
+def beginning(text: str, limit_chars: int | None) -> tuple[str, int]:
+    """The beginning of the visible text, and how many characters were left out.
+
+    Secrets are taken out of the whole: of half a key, or of half a JSON text, nobody can tell what it is.
+    """
+    head, left = cut(without_secrets(text), limit_chars)
+    return _marked(head), left
+
+
+def pretty_beginning(text: str, limit_chars: int | None) -> tuple[str, int]:
+    """As `beginning`; JSON objects and arrays are on indented lines."""
+    return beginning(pretty(without_secrets(text)), limit_chars)
+
+
+def without_secrets(text: str) -> str:
+    """The text with every key and token in it replaced; of JSON, every value behind a telling name."""
     redactor = _redactor()
-    clean = redactor.text(text) if redactor.suspects(text) else text
-    return _HIDDEN.sub(_shown, clean.replace("\r\n", "\n"))
+    return redactor.text(text) if redactor.suspects(text) else text
 
 
 def in_one_line(text: str, limit_chars: int = NAME_CHARS) -> str:
@@ -55,6 +74,11 @@ def as_html(text: str) -> str:
 def _redactor() -> Redactor:
     """Made at first use: its regular expressions take a moment."""
     return Redactor()
+
+
+def _marked(text: str) -> str:
+    """The text with every character that acts or hides replaced by one that shows it."""
+    return _HIDDEN.sub(_shown, text.replace("\r\n", "\n"))
 
 
 def _shown(match: re.Match[str]) -> str:

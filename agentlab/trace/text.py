@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agentlab.trace._fit import Budget, Drawn, fit
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
 from agentlab.trace._sections import Section, sections, started
-from agentlab.trace.safe import in_one_line, visible
-from agentlab.trace.words import MISSING, count, counted, cut, seconds, tokens
+from agentlab.trace.safe import beginning, in_one_line, without_secrets
+from agentlab.trace.words import MISSING, count, counted, seconds, tokens
 
 if TYPE_CHECKING:
     from agentlab.trace.steps import Step
@@ -100,7 +100,7 @@ def _item(item: Item, width: int) -> Iterator[str]:
         case Thought():
             yield from _labelled("thinks", item.text or f"({item.label})", width)
         case Told():
-            text, left = cut(item.text, _TOLD_CHARS)
+            text, left = beginning(item.text, _TOLD_CHARS)
             more = f" … {counted(left, 'more character')}" if left else ""
             yield from _labelled("told", f"{item.label}: {text}{more}", width)
         case Called():
@@ -114,14 +114,14 @@ def _item(item: Item, width: int) -> Iterator[str]:
 
 def _called(item: Called, width: int) -> Iterator[str]:
     heartbeat = " (asks for a heartbeat)" if item.heartbeat else ""
-    arguments = f" {item.arguments}" if item.arguments is not None else ""
+    arguments = f" {without_secrets(item.arguments)}" if item.arguments is not None else ""
     yield from _labelled("calls", f"{in_one_line(item.tool)}{heartbeat}{arguments}", width)
     if item.approval is not None:
         yield from _labelled("approval", item.approval, width)
     facts = [seconds(item.duration_s)] if item.ran else ["never ran"]
     facts += [in_one_line(item.error_type)] if item.error_type else []
     facts += [item.status] if item.status in ("waiting", "running", "unanswered") else []
-    facts += [item.returned] if item.returned is not None else []
+    facts += [without_secrets(item.returned)] if item.returned is not None else []
     yield from _labelled("FAILED" if item.status == "error" else "returns", " · ".join(facts), width)
 
 
@@ -135,8 +135,8 @@ def _decided(item: Decided, width: int) -> Iterator[str]:
 
 def _labelled(label: str, text: str, width: int) -> Iterator[str]:
     """The text beside its label, wrapped, its end cut where it is long."""
-    head, left = cut(text, _MOST_CHARS)
-    lines = [part for line in visible(head).expandtabs(4).split("\n") for part in _wrapped(line, width)]
+    head, left = beginning(text, _MOST_CHARS)
+    lines = [part for line in head.expandtabs(4).split("\n") for part in _wrapped(line, width)]
     kept = lines[:_MOST_LINES]
     left += sum(map(len, lines[_MOST_LINES:]))
     if left:

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 from agentlab.errors import InputError
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
 from agentlab.trace._sections import Section, sections_from, step_failed
-from agentlab.trace.safe import in_one_line, visible
+from agentlab.trace.safe import beginning, in_one_line, pretty_beginning, visible
 from agentlab.trace.steps import Step
 from agentlab.trace.trace import Trace
-from agentlab.trace.words import MISSING, counted, cut, pretty, seconds, tokens
+from agentlab.trace.words import MISSING, counted, seconds, tokens
 
 TEXT_CHARS = 4_000
 """Longer texts are cut, and the rest sent on demand."""
@@ -163,9 +163,9 @@ def row_of(entry: Entry, limit_chars: int | None) -> Row:
 def _call(call: Called, limit_chars: int | None) -> Row:
     row: Row = {"k": "c", "id": f"call {call.call_id}", "title": in_one_line(call.tool), "status": call.status}
     if call.arguments is not None:
-        row |= _cut("args", pretty(call.arguments), limit_chars)
+        row |= _cut_json("args", call.arguments, limit_chars)
     if call.returned is not None:
-        row |= _cut("ret", pretty(call.returned), limit_chars)
+        row |= _cut_json("ret", call.returned, limit_chars)
     if call.error_type:
         row["error"] = in_one_line(call.error_type)
     if call.duration_s is not None:
@@ -222,11 +222,15 @@ def _letter(entry: Entry) -> str:
 
 
 def _cut(field: str, text: str, limit_chars: int | None) -> Row:
-    head, left = cut(text, limit_chars)
-    shown: Row = {field: visible(head)}
-    if left:
-        shown[f"{field}_more"] = left
-    return shown
+    return _shown(field, *beginning(text, limit_chars))
+
+
+def _cut_json(field: str, text: str, limit_chars: int | None) -> Row:
+    return _shown(field, *pretty_beginning(text, limit_chars))
+
+
+def _shown(field: str, head: str, left: int) -> Row:
+    return {field: head, f"{field}_more": left} if left else {field: head}
 
 
 def _texts_of(entry: Entry) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from agentlab.messages import envelopes
 from agentlab.messages.parts import ReasoningPart, TextPart
 from agentlab.trace import _html_items, html
+from agentlab.trace._items import Called, Said, Thought, Told
 from agentlab.trace.chunks import ChunkRecorder
 from agentlab.trace.events import ModelCalled, ModelReplied
 from agentlab.trace.html import trace_html, trace_page
@@ -450,3 +451,19 @@ def test_a_page_of_a_hostile_run_has_a_harmless_title() -> None:
 
 def test_a_trace_shows_itself_in_a_notebook() -> None:
     assert talk()._repr_html_() == trace_html(talk())
+
+
+KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
+
+
+@pytest.mark.parametrize("kind", _html_items._LIMITS_CHARS)
+def test_no_piece_of_a_key_is_left_where_a_text_is_cut(kind: str) -> None:
+    limit = _html_items._LIMITS_CHARS[kind]
+    draw = {
+        "said": lambda text: _html_items.item_html(Said("user", text, 1, "m"), whole=False),
+        "thought": lambda text: _html_items.item_html(Thought("reasoning", text, 1, "m"), whole=False),
+        "told": lambda text: _html_items.item_html(Told("content", text, 1, "m"), whole=False),
+        "json": lambda text: _html_items.item_html(Called("look", text, "success", text), whole=False),
+    }[kind]
+    for start in range(limit - len(KEY) - 1, limit + 2):
+        assert KEY[:6] not in draw("x" * (start - 1) + " " + KEY + " tail"), start

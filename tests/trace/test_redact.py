@@ -89,7 +89,8 @@ def test_a_value_in_quotes_goes_whole_however_often_it_is_escaped(secret: str, d
     redacted = Redactor().text(f"login {text}")
 
     assert inside not in redacted
-    assert not any(inside[n : n + 6] in redacted for n in range(len(inside) - 5))
+    pieces = {inside[n : n + 6] for n in range(len(inside) - 5)}
+    assert not any(piece in redacted for piece in pieces if piece.strip('\\"'))
     assert redacted.endswith("as it was" + text.partition("as it was")[2])
 
 

@@ -1,12 +1,14 @@
 # ruff: noqa: RUF001  # a dash stands for what is missing
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from agentlab.messages.parts import ReasoningPart, TextPart
-from agentlab.trace.text import trace_line, trace_text
+from agentlab.trace._items import Said, Told
+from agentlab.trace.text import _MOST_CHARS, _TOLD_CHARS, _item, trace_line, trace_text
 from agentlab.trace.trace import Trace
 from tests.browser.jlab import XSS_PAYLOADS
 from tests.trace.building import Building, usage
@@ -158,3 +160,24 @@ def test_a_long_name_is_cut_short() -> None:
 
 def test_a_trace_shows_itself_in_a_terminal() -> None:
     assert str(talk()) == trace_text(talk())
+
+
+def test_no_piece_of_a_key_is_left_where_a_text_is_cut() -> None:
+    key = "sk-abcdefghijklmnopqrstuvwxyz123456"
+    for limit, item in (
+        (_MOST_CHARS, lambda text: Said("user", text, 1)),
+        (_TOLD_CHARS, lambda text: Told("a", text, 1)),
+    ):
+        for start in range(limit - len(key) - 1, limit + 2):
+            lines = "\n".join(_item(item("x" * (start - 1) + " " + key + " tail"), width=3_000))
+            assert key[:6] not in lines, start
+
+
+def test_a_password_of_several_words_is_not_shown_beside_the_name_of_a_tool() -> None:
+    build = Building().user("Go.").begin()
+    for n, note in enumerate(("short", "n " * 20_000)):
+        arguments = json.dumps({"password": "correct horse battery staple", "note": note})
+        build.asks((f"c{n}", "login", arguments)).runs(f"c{n}", "login", arguments).returns(f"c{n}", "login", arguments)
+    text = trace_text(build.stops())
+    assert text.count("[redacted]") == 4
+    assert not any(word in text for word in ("correct", "horse", "battery", "staple"))

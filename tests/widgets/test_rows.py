@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, OnFailure, Script, ScriptedModel, call, say, think, tool
 from agentlab.errors import InputError
-from agentlab.widgets.rows import TEXT_CHARS, Rows
+from agentlab.widgets.rows import TEXT_CHARS, Rows, _cut, _cut_json
 
 
 @tool
@@ -106,3 +108,33 @@ async def test_an_inherited_conversation_has_a_heading_of_its_own():
     rows = Rows(second.trace)
     assert rows.kinds == "SuauSad"
     assert rows.row(0)["facts"] == [["", "2 messages"]]
+
+
+WORDS = "correct horse battery staple"
+KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
+
+
+@tool
+def login(password: str, note: str = "") -> str:
+    """Log in."""
+    return json.dumps({"password": password, "note": note})
+
+
+async def test_a_password_is_taken_out_before_a_long_text_is_cut():
+    run = await Agent(ScriptedModel([call("login", password=WORDS, note="n " * 20_000), "Done."]), [login]).run("x")
+    rows = Rows(run.trace)
+    number = rows.kinds.index("c")
+    row = rows.row(number)
+    assert row["args_more"] > 0 < row["ret_more"]
+    shown = (row["args"], row["ret"], rows.whole_text(number, "args"), run._repr_html_(), str(run))
+    for text in shown:
+        assert "[redacted]" in text
+        assert not any(word in text for word in WORDS.split())
+
+
+def test_no_piece_of_a_key_is_left_where_a_text_is_cut():
+    for start in range(TEXT_CHARS - len(KEY) - 1, TEXT_CHARS + 2):
+        text = "x" * (start - 1) + " " + KEY + " tail"
+        for row in (_cut("text", text, TEXT_CHARS), _cut_json("args", json.dumps([text]), TEXT_CHARS)):
+            assert KEY[:6] not in str(row), start
+        assert _cut("text", text, None) == {"text": text.replace(KEY, "[redacted]")}
