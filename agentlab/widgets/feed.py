@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Protocol
 
 from agentlab.trace.events import (
@@ -72,7 +72,6 @@ class Feed:
         self._reply: LiveReply | None = None
         self._n_live = 0
         """Rows of the reply that pages have."""
-        self._asked: dict[str, dict[str, Any]] = {}
         self._asks = {} if live is None else live.asks()
         self._dirty: int | None = None
         """The first step in which something has happened that pages do not know."""
@@ -246,10 +245,16 @@ class Feed:
     def _head(self) -> dict[str, Any]:
         now_ns = self._now_ns()
         stoppable = now_ns is not None and self._live is not None and self._live.can_stop
-        return self._heads.head(now_ns=now_ns, stoppable=stoppable, pending=len(self._asks))
+        return self._heads.head(now_ns=now_ns, stoppable=stoppable, pending=len(self._asks), asked=self._asked(now_ns))
 
     def _strip(self) -> dict[str, Any]:
-        return self._heads.strip(self._rows.first_of_steps(), now_ns=self._now_ns())
+        now_ns = self._now_ns()
+        row_of_step = self._rows.first_of_steps()
+        return self._heads.strip(lambda step: row_of_step.get(step, 0), now_ns=now_ns, asked=self._asked(now_ns))
+
+    def _asked(self, now_ns: int | None) -> Collection[str]:
+        """The calls for which a person is waited for; nobody waits while a run stands still."""
+        return () if now_ns is None else self._asks.keys()
 
     def _now_ns(self) -> int | None:
         """The time of a run that goes on [ns]."""

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import asyncio
 
+import pandas as pd
 import pytest
 
-from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Limits, Price, ScriptedModel, call, tool
+from agentlab import (
+    Agent,
+    ApprovalPolicy,
+    ApprovalRule,
+    Ask,
+    Callback,
+    Judge,
+    Limits,
+    Price,
+    ScriptedModel,
+    call,
+    tool,
+)
+from agentlab.analysis.frames import runs_df
 from agentlab.trace.trace import Trace
 from agentlab.trace.words import MISSING
+from agentlab.widgets.feed import Feed
 from agentlab.widgets.head import BINS, Heads
+from agentlab.widgets.live_run import LiveRun
+from tests.factories import Story
 from tests.widgets.traces import long_trace
 
 
@@ -27,8 +44,10 @@ async def asked() -> str:
     return "done"
 
 
+PERSON = Ask(attended=True)
+JUDGE = Judge(ScriptedModel(["ESCALATE"] * 3, ttft_s=0.05))
 POLICY = ApprovalPolicy(
-    rules=(ApprovalRule(tool="slow", decide="approve"), ApprovalRule(decide="ask")), approvers=(Ask(attended=True),)
+    rules=(ApprovalRule(tool="slow", decide="approve"), ApprovalRule(decide="ask")), approvers=(PERSON,)
 )
 
 
@@ -49,7 +68,7 @@ def facts(head):
 
 async def test_model_tool_and_human_time_are_those_of_the_frame():
     run = await decided_run()
-    strip = Heads(run.trace).strip({1: 0, 2: 9})
+    strip = Heads(run.trace).strip({1: 0, 2: 9}.__getitem__)
     frame = run.runs_df().iloc[0]
     for n, name in ((3, "model_s"), (4, "tool_s"), (5, "human_s")):
         assert sum(bar[n] for bar in strip["bins"]) == pytest.approx(frame[name], abs=1e-9), name
@@ -86,19 +105,72 @@ def test_a_head_drawn_again_as_the_run_goes_on_is_the_head_of_the_whole():
     assert heads.head(**ended) == Heads(trace).head(**ended)
 
 
+async def hands_on(call):
+    """Take a moment over a call."""
+    await asyncio.sleep(0.03)
+
+
+@pytest.mark.parametrize("approvers", [(JUDGE, PERSON), (Callback(hands_on), PERSON)])
+async def test_the_times_of_a_run_that_goes_on_are_those_of_the_frame_at_every_event(approvers):
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=approvers)
+    script = [call("asked") + call("slow"), call("slow"), "Done."]
+    run = Agent(ScriptedModel(script), [asked, slow], approval=policy).run("go")
+    feed = Feed(run.trace, LiveRun(run), lambda *_, **__: None)
+    n_open = 0
+    async for event in run:
+        await asyncio.sleep(0.01)  # who is asked next has been asked by now
+        feed.flush()
+        bars, frame = feed.snapshot()["strip"]["bins"], runs_df(Trace(list(run.trace.events))).iloc[0]
+        for n, name in ((3, "model_s"), (4, "tool_s"), (5, "human_s")):
+            told_s = sum(bar[n] for bar in bars)
+            if not run.pending and pd.notna(frame[name]):  # what is open has no time in a frame
+                assert told_s == pytest.approx(frame[name], abs=1e-9), (name, event)
+        if run.pending:
+            n_open += 1
+            run.approve(run.pending[0].call_id)
+    assert n_open == 3
+    assert frame["human_s"] > 0
+
+
+def test_a_person_who_is_asked_second_is_waited_for_from_then_on():
+    story = Story().step(finished=False)
+    story.ask("call-1", "delete")
+    story.wait(4.0).decide("call-1", "delete", "escalate", approver="judge", approver_kind="model")
+    trace = story.trace(live=True)
+    (bar,) = Heads(trace).strip(lambda step: 0, now_ns=trace.events[-1].t_ns + 3_000_000_000, asked={"call-1"})["bins"]
+    assert bar[5] == 3.0
+    story.wait(3.0).decide("call-1", "delete")
+    trace = story.end()
+    (bar,) = Heads(trace).strip(lambda step: 0)["bins"]
+    assert bar[5] == runs_df(trace).iloc[0]["human_s"] == 3.0
+
+
 async def test_the_time_in_which_a_person_is_waited_for_grows_in_the_strip():
     run = Agent(ScriptedModel([call("asked"), "Done."]), [asked], approval=POLICY).run("go")
     async for event in run:
         if event.type == "approval_requested":
-            (bar,) = Heads(run.trace).strip({}, now_ns=event.t_ns + 5_000_000_000)["bins"]
+            later_ns = event.t_ns + 5_000_000_000
+            (bar,) = Heads(run.trace).strip(lambda step: 0, now_ns=later_ns, asked={event.call_id})["bins"]
             assert bar[5] == 5.0
+            (bar,) = Heads(run.trace).strip(lambda step: 0, now_ns=later_ns)["bins"]
+            assert bar[5] == 0.0, "the approver who has the call is no person"
             run.deny(event.call_id)
+
+
+def test_a_strip_drawn_again_as_the_run_goes_on_is_the_strip_of_the_whole():
+    trace, growing = long_trace(BINS * 2 + 50, messages_per_step=1), Trace()
+    heads = Heads(growing)
+    for n, event in enumerate(trace.events):
+        growing.append(event)
+        if n % 7 == 0:
+            assert heads.strip(lambda step: step) == Heads(growing).strip(lambda step: step)
+    assert heads.strip(lambda step: step) == Heads(trace).strip(lambda step: step)
 
 
 def test_a_long_run_has_a_strip_of_bounded_length_that_loses_no_time():
     trace = long_trace(2_000, messages_per_step=2)
     assert len(trace.steps) > BINS
-    strip = Heads(trace).strip({})
+    strip = Heads(trace).strip(lambda step: 0)
     assert len(strip["bins"]) <= BINS
     assert strip["bins"][0][2].startswith("Steps 1 to ")
     assert sum(sum(bar[3:6]) for bar in strip["bins"]) == pytest.approx(strip["total_s"])
