@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 
 import pyarrow as pa
 
+from agentlab.errors import StoreError
 from agentlab.lab.project import Projection
 from agentlab.lab.rows import (
     ApprovalRow,
@@ -87,6 +88,9 @@ _PART_SCHEMAS = {
     **{name: schema_of(name, ()) for name in SCHEMAS},
     **{f"{name}.{text}": pa.schema([(text, pa.string())]) for name, texts in APART.items() for text in texts},
 }
+_HEADS = {name: schema.serialize().to_pybytes() for name, schema in _PART_SCHEMAS.items()}
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+"""What a stream of Arrow begins and ends with. https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format"""
 
 
 def to_batches(projection: Projection) -> dict[str, pa.RecordBatch]:
@@ -105,18 +109,39 @@ def to_parts(batches: Mapping[str, pa.RecordBatch]) -> dict[str, bytes]:
     return parts
 
 
-def from_parts(name: str, parts: Mapping[str, bytes], texts: Collection[str] | None = None) -> pa.RecordBatch:
-    """A table out of what `to_parts` made; the columns stay in the given bytes."""
-    columns: dict[str, pa.Array] = {}
-    for part in part_names(name, texts):
-        schema = _PART_SCHEMAS[part]
-        if parts[part]:
-            read = pa.ipc.read_record_batch(pa.py_buffer(parts[part]), schema)
-            columns |= zip(schema.names, read.columns, strict=True)
-        else:
-            columns[schema.names[0]] = pa.nulls(len(columns["step"]), pa.string())
+def from_parts(
+    name: str, run_ids: Sequence[str], packed: Sequence[Mapping[str, bytes]], texts: Collection[str] | None = None
+) -> pa.Table:
+    """A table of several runs, one below the other, out of what `to_parts` made of each; `run_id` comes first.
+
+    Raises:
+        StoreError: A pack is none.
+    """
+    rows = _joined(name, [parts[name] for parts in packed])
+    columns: dict[str, pa.ChunkedArray] = dict(zip(rows.column_names, rows.columns, strict=True))
+    counts = [len(chunk) for chunk in rows.column(0).chunks]
+    for part in part_names(name, texts)[1:]:
+        told = iter(_joined(part, [data for parts in packed if (data := parts[part])]).column(0).chunks)
+        chunks = [
+            next(told) if parts[part] else pa.nulls(n, pa.string()) for parts, n in zip(packed, counts, strict=True)
+        ]
+        if list(map(len, chunks)) != counts:
+            raise StoreError(f"a pack of {part} is damaged: it is of other rows; `lab.rebuild()` makes all packs again")
+        columns[part.removeprefix(f"{name}.")] = pa.chunked_array(chunks, pa.string())
     schema = schema_of(name, texts)
-    return pa.record_batch([columns[column] for column in schema.names], schema)
+    return _under_runs(pa.table([columns[column] for column in schema.names], schema), run_ids, counts)
+
+
+def _joined(part: str, packs: Sequence[bytes]) -> pa.Table:
+    """The packs as one stream, a chunk each: reading a stream costs far less than reading each pack by itself."""
+    stream = pa.py_buffer(b"".join([_HEADS[part], *packs, _END_OF_STREAM]))
+    try:
+        table = pa.ipc.open_stream(stream).read_all()
+    except (pa.ArrowException, OSError) as exc:
+        raise StoreError(f"a pack of {part} is damaged: {exc}; `lab.rebuild()` makes all packs again") from exc
+    if table.column(0).num_chunks != len(packs):
+        raise StoreError(f"a pack of {part} is damaged: it is cut short; `lab.rebuild()` makes all packs again")
+    return table
 
 
 def to_table(
@@ -124,8 +149,12 @@ def to_table(
 ) -> pa.Table:
     """The batches of several runs one below the other, with a first column `run_id`."""
     found = list(batches)
-    ids = [pa.repeat(run_id, len(batch)) for run_id, batch in zip(run_ids, found, strict=True)]
     table = pa.Table.from_batches(found, schema_of(name, texts))
+    return _under_runs(table, run_ids, [len(batch) for batch in found])
+
+
+def _under_runs(table: pa.Table, run_ids: Sequence[str], counts: Sequence[int]) -> pa.Table:
+    ids = [pa.repeat(run_id, n_rows) for run_id, n_rows in zip(run_ids, counts, strict=True)]
     return table.add_column(0, "run_id", pa.chunked_array(ids, pa.string())).combine_chunks()
 
 

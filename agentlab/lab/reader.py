@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -123,11 +123,12 @@ class Reader:
 
     def table(self, name: str, run_ids: Sequence[str] | None = None, texts: Collection[str] | None = None) -> pa.Table:
         """One of the tables of `pack.SCHEMAS`, for all runs or some, with all long texts or some; oldest run first."""
-        found, batches = [], []
-        for run, parts in self._packed(pack.part_names(name, texts), run_ids):
+        names = pack.part_names(name, texts)
+        found, packed = [], []
+        for run, parts in self._packed(names, run_ids):
             found.append(run.run_id)
-            batches.append(self._batch(name, run, parts, texts))
-        return pack.to_table(name, batches, found, texts)
+            packed.append(parts if len(parts) == len(names) else self._packed_anew(run))
+        return pack.from_parts(name, found, packed, texts)
 
     def event_texts(self, run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The journal as it is written: for each run JSON arrays of its events, in order; oldest run first."""
@@ -144,28 +145,30 @@ class Reader:
         """Make all packs again, from the journal; how many runs that were."""
         with self._store.writing() as db:
             db.execute("DELETE FROM packs")
-        return sum(1 for run, parts in self._packed(["runs"], None) if len(self._batch("runs", run, parts, None)))
+        return len(self.table("runs"))
 
-    def _packed(self, names: Sequence[str], run_ids: Sequence[str] | None) -> Iterator[tuple[Any, dict[str, bytes]]]:
+    def _packed(self, names: Sequence[str], run_ids: Sequence[str] | None) -> list[tuple[Any, dict[str, bytes]]]:
         """Each run with those of its packs that hold all that has happened, by name; from one look at the file."""
         match = (packs.c.run_key == runs.c.run_key) & packs.c.name.in_(names) & (packs.c.layout == pack.LAYOUT)
         query = sa.select(
             runs.c.run_id, runs.c.owner, _n_events.label("n_events"), packs.c.name, packs.c.data, runs.c.run_key
         ).outerjoin_from(runs, packs, match & (packs.c.n_events == _n_events))
-        for _, rows in groupby(self._select(query, run_ids), key=attrgetter("run_key")):
-            found = list(rows)
-            yield found[0], {row.name: row.data for row in found if row.name is not None}
+        found: dict[int, tuple[Any, dict[str, bytes]]] = {}
+        for row in self._select(query, run_ids):
+            _, parts = found.setdefault(row.run_key, (row, {}))
+            if row.name is not None:
+                parts[row.name] = row.data
+        return list(found.values())
 
-    def _batch(self, name: str, run: Any, parts: Mapping[str, bytes], texts: Collection[str] | None) -> pa.RecordBatch:
-        if len(parts) == len(pack.part_names(name, texts)):
-            return pack.from_parts(name, parts, texts)
+    def _packed_anew(self, run: Any) -> dict[str, bytes]:
+        """All packs of a run, made from its journal and kept for the next time, unless somebody still writes it."""
         with self._store.reading() as connection:
             projection = Projection.of(_events(connection, run.run_key, str(self._store)))
         batches = pack.to_batches(projection)
         if not _is_written(run.owner):
             with self._store.writing() as db:
                 keep_packs(db, run.run_key, projection.run.n_events, batches)
-        return batches[name].select(pack.schema_of(name, texts).names)
+        return pack.to_parts(batches)
 
     def _sizes(self, run_ids: Sequence[str], parts: Collection[str], *, logs: bool) -> Iterator[tuple[str, int]]:
         """About how many bytes each run takes in memory."""
@@ -180,11 +183,11 @@ class Reader:
         with self._store.reading() as connection:
             rows: list[Any] = []
             if run_ids is None:
-                rows += connection.execute(query)
+                rows += connection.execute(query).all()
             else:
                 ids = iter(run_ids)
                 while group := list(islice(ids, _IDS_AT_ONCE)):
-                    rows += connection.execute(query.where(runs.c.run_id.in_(group)))
+                    rows += connection.execute(query.where(runs.c.run_id.in_(group))).all()
         return sorted(rows, key=attrgetter("run_key", *by))
 
 

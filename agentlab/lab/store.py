@@ -28,6 +28,9 @@ APPLICATION_ID = 0x61674C62
 """What says, in the header of an SQLite file, that it is a lab: `agLb`."""
 
 _BUSY_TIMEOUT_S = 30.0
+_CACHE_KIB = 65_536
+"""What is read again and again in a notebook stays in memory up to so much. Mapping the file would serve as well, but
+a file that somebody cuts short, or a drive that fails, would then end the process and not raise an error."""
 _HEADER_BYTES = 100
 _Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -200,6 +203,7 @@ class Store:
             raise NewerSchemaError(str(self), found, SCHEMA_VERSION)
         _use_wal(self._db)
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._keep_tags()
 
     def _keep_tags(self) -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
+from agentlab.errors import StoreError
 from agentlab.lab import pack
 from agentlab.lab.project import Projection
 from agentlab.trace.trace import Trace
@@ -14,14 +16,18 @@ def batches_of(trace: Trace) -> dict[str, pa.RecordBatch]:
     return pack.to_batches(Projection.of(trace))
 
 
-@given(traces())
-def test_a_pack_reads_back_as_it_was(trace: Trace) -> None:
-    batches = batches_of(trace)
+@given(st.lists(traces(), max_size=4), st.booleans())
+def test_packs_read_back_as_they_were(drawn: list[Trace], with_texts: bool) -> None:
+    made = [batches_of(trace) for trace in drawn]
+    texts = None if with_texts else ()
 
-    parts = pack.to_parts(batches)
+    packed = [pack.to_parts(batches) for batches in made]
 
-    for name, batch in batches.items():
-        assert pack.from_parts(name, parts).equals(batch)
+    run_ids = [f"run-{n}" for n in range(len(made))]
+    for name in pack.SCHEMAS:
+        names = pack.schema_of(name, texts).names
+        expected = pack.to_table(name, [batches[name].select(names) for batches in made], run_ids, texts)
+        assert pack.from_parts(name, run_ids, packed, texts).equals(expected)
 
 
 def test_long_texts_are_read_only_when_they_are_asked_for() -> None:
@@ -29,10 +35,28 @@ def test_long_texts_are_read_only_when_they_are_asked_for() -> None:
     parts = pack.to_parts(batches)
     del parts["messages.text"]
 
-    read = pack.from_parts("messages", parts, ["reasoning"])
+    read = pack.from_parts("messages", ["run-1"], [parts], ["reasoning"])
 
-    assert read.equals(batches["messages"].drop_columns(["text"]))
-    assert "text" not in pack.from_parts("messages", {"messages": parts["messages"]}, []).schema.names
+    assert read.drop_columns("run_id").to_batches()[0].equals(batches["messages"].drop_columns(["text"]))
+    assert "text" not in pack.from_parts("messages", ["run-1"], [parts], []).schema.names
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\xff\xff\xff\xff\0\0\0\0", b"nine cats" * 9], ids=["none", "an end", "cats"]
+)
+def test_a_damaged_pack_is_told_of_and_gives_no_row_to_another_run(damaged: bytes) -> None:
+    parts = pack.to_parts(batches_of(trace_of(2)))
+
+    with pytest.raises(StoreError, match=r"a pack of messages is damaged: .*`lab\.rebuild\(\)`"):
+        pack.from_parts("messages", ["run-1", "run-2"], [parts | {"messages": damaged}, parts])
+
+
+def test_a_text_never_gets_into_the_rows_of_another_run() -> None:
+    short, long = (pack.to_parts(batches_of(trace_of(n))) for n in (1, 3))
+    swapped = [parts | {"messages.text": other["messages.text"]} for parts, other in ((short, long), (long, short))]
+
+    with pytest.raises(StoreError, match=r"a pack of messages\.text is damaged: it is of other rows"):
+        pack.from_parts("messages", ["run-1", "run-2"], swapped)
 
 
 def test_a_text_that_no_message_has_takes_no_room() -> None:
