@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
+from math import isfinite
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import pandas as pd
@@ -37,7 +38,9 @@ class Comparison:
     """Mean of b minus a over the pairs."""
     low: float
     high: float
-    """Cluster bootstrap interval of the difference, studentised; of unpaired arms Welch's."""
+    """Interval of the difference: a studentised cluster bootstrap or a t interval, whichever reaches further.
+
+    Of unpaired arms Welch's. Infinite where there is none: too few clusters for the level, or none that vary."""
     confidence: float
     p_value: float
     """Sign-flip permutation of whole clusters, two-sided; exact for few clusters."""
@@ -50,7 +53,8 @@ class Comparison:
 
     Of unpaired arms Cohen's d."""
     smallest_effect: float | None
-    """The difference that a sample like this would have shown in 80 of 100 studies."""
+    """The difference that this verdict would have shown in 80 of 100 studies like this one; None where it could show
+    none, and where the clusters do not vary."""
     better: Better
     paired: bool = True
     variance_between: float | None = None
@@ -68,11 +72,11 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """The result in words."""
+        """The result in words, by the p value alone, whose power is what `smallest_effect` and `plan` tell of."""
         alpha = 1 - self.confidence
         if self.least_p_value > alpha:
             return "too few pairs"
-        if self.p > alpha or self.low <= 0 <= self.high:
+        if self.p > alpha:
             return "no difference shown"
         return "better" if (self.difference > 0) == (self.better == "higher") else "worse"
 
@@ -85,7 +89,7 @@ class Comparison:
         return Comparisons((self,)).plot(ax)
 
     def __repr__(self) -> str:
-        interval = f"{_percent(self.confidence)} interval {self.low:.4g} to {self.high:.4g}"
+        interval = f"{_percent(self.confidence)} interval {_ends(self)}" if isfinite(self.low) else "no interval"
         pairs = f"{self.n_pairs} {'pairs' if self.paired else 'values'} in {self.n_clusters} clusters"
         p = f"p = {self.p:.3g}" + (f" ({self.adjusted_by})" if self.adjusted_by else "")
         told = f"{in_one_line(self.metric)}: b - a = {self.difference:.4g}, {interval}, {p}, {pairs}"
@@ -145,7 +149,7 @@ def _in_words(found: Comparison) -> dict[str, str]:
         "a": f"{found.mean_a:.4g}",
         "b": f"{found.mean_b:.4g}",
         "b - a": f"{found.difference:.4g}",
-        f"{_percent(found.confidence)} interval": f"{found.low:.4g} to {found.high:.4g}",
+        f"{_percent(found.confidence)} interval": _ends(found) if isfinite(found.low) else MISSING,
         "p": f"{found.p:.3g}" + (f" ({found.adjusted_by})" if found.adjusted_by else ""),
         "pairs" if found.paired else "values": f"{found.n_pairs:,}",
         "clusters": f"{found.n_clusters:,}",
@@ -153,6 +157,10 @@ def _in_words(found: Comparison) -> dict[str, str]:
         "could have shown": least,
         "verdict": found.verdict,
     }
+
+
+def _ends(found: Comparison) -> str:
+    return f"{found.low:.4g} to {found.high:.4g}"
 
 
 def _percent(share: float) -> str:

@@ -15,6 +15,9 @@ from agentlab.errors import InputError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
+NOISE = 1e-12
+"""What differs by so little, relative to its size, is rounded and does not vary."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -75,11 +78,16 @@ class Clusters:
         return float(np.sqrt(n / (n - 1) * (residuals**2).sum()) / self.sizes.sum()) if n > 1 else float("nan")
 
     @property
+    def vary(self) -> bool:
+        """Whether their means differ by more than numbers are rounded by."""
+        means = self.sums / self.sizes
+        return len(self) > 1 and bool(np.ptp(means) > NOISE * np.abs(means).max())
+
+    @property
     def effect_size(self) -> float | None:
         """Mean of the clusters' mean differences over their standard deviation; None when they do not vary."""
         means = self.sums / self.sizes
-        spread = float(means.std(ddof=1)) if len(self) > 1 else 0.0
-        return float(means.mean()) / spread if spread > 0 else None
+        return float(means.mean() / means.std(ddof=1)) if self.vary else None
 
 
 @dataclass(frozen=True, slots=True)

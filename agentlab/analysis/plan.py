@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, log2
+from math import isfinite, sqrt
 
-import numpy as np
 import pandas as pd
 
 from agentlab.analysis.comparison import Comparison
+from agentlab.analysis.power import sign_flip_reach
+from agentlab.analysis.resampling import least_clusters
 from agentlab.errors import InputError
 
 _MOST_TASKS = 100_000
@@ -81,14 +82,12 @@ def _check(pilot: Comparison, effect: float, power: float) -> None:
 
 
 def _tasks_needed(variance: float, effect: float, power: float, confidence: float) -> int:
-    """The least number of tasks at which a paired t test on task means has the power, and a verdict is possible."""
-    from statsmodels.stats.power import TTestPower
+    """The least number of tasks at which the verdict, which is that of sign flips of tasks, has the power."""
 
     def has_power(n: int) -> bool:
-        found = TTestPower().power(abs(effect) / np.sqrt(variance), n, 1 - confidence, alternative="two-sided")
-        return bool(found >= power)
+        return sign_flip_reach(n, confidence, power) * sqrt(variance / n) <= abs(effect)
 
-    least = int(np.ceil(1 - log2(1 - confidence)))  # fewer can show nothing, whatever they say
+    least = least_clusters(confidence)  # fewer can show nothing, whatever they say
     if variance == 0 or has_power(least):
         return least
     low, high = least, 2 * least

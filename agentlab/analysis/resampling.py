@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import comb
+from math import ceil, comb, log2
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from agentlab.analysis.paired import Clusters, Samples
+from agentlab.analysis.paired import NOISE, Clusters, Samples
+from agentlab.analysis.power import POWER, permutation_reach, sign_flip_reach
 from agentlab.errors import InputError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-
-POWER = 0.8
-"""Of the smallest effect that a sample could have shown: in so many of a hundred studies."""
 
 _INSTALL = 'pip install "agentlab-jupyter[stats]"'
 
@@ -37,20 +35,31 @@ def need_stats() -> None:
 def bootstrap_interval(
     clusters: Clusters, confidence: float, n_resamples: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Studentised bootstrap over whole clusters: each resample is measured by its own standard error.
+    """The wider, at each end, of a studentised bootstrap over whole clusters and a t interval.
+
+    Each resample is measured by its own standard error. Of few clusters whose values repeat themselves, as yes and no
+    do, the bootstrap alone is too short; of skewed ones the t interval is.
+
+    Returns:
+        Infinite ends where fewer clusters than the level takes (6 at 95 %), or clusters that do not vary, say nothing
+        of the spread.
 
     Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), section 5.2.
     """
-    if len(clusters) < 2 or clusters.standard_error == 0:
-        return (clusters.mean, clusters.mean) if len(clusters) > 1 else (-np.inf, np.inf)
+    from scipy.stats import t as student
+
+    if len(clusters) < least_clusters(confidence) or not clusters.vary:
+        return -np.inf, np.inf
     picked = rng.integers(0, len(clusters), size=(n_resamples, len(clusters)))
     sums, sizes = clusters.sums[picked], clusters.sizes[picked]
     means = sums.sum(axis=1) / sizes.sum(axis=1)
     errors = _standard_errors(sums, sizes, means)
-    usable = errors > 0
+    usable = errors > 1e-9 * clusters.standard_error
     t = (means[usable] - clusters.mean) / errors[usable]
     t_low, t_high = map(float, np.quantile(t, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    return clusters.mean - t_high * clusters.standard_error, clusters.mean - t_low * clusters.standard_error
+    reach = float(student.ppf((1 + confidence) / 2, len(clusters) - 1))
+    low, high = max(t_high, reach), min(t_low, -reach)
+    return clusters.mean - low * clusters.standard_error, clusters.mean - high * clusters.standard_error
 
 
 def rate_interval(clusters: Clusters, confidence: float) -> tuple[float, float]:
@@ -92,11 +101,19 @@ def least_sign_flip_p(n_clusters: int) -> float:
     return float(2.0 ** (1 - n_clusters))
 
 
-def smallest_effect(clusters: Clusters, confidence: float, power: float = POWER) -> float | None:
-    """The difference that is shown with this power by a sample that varies as this one does; None for one cluster."""
-    if len(clusters) < 2:
+def least_clusters(confidence: float) -> int:
+    """The clusters that it takes for a p value as small as one minus this level: 6 at 95 %."""
+    return ceil(1 - log2(1 - confidence) - 1e-9)
+
+
+def smallest_effect(clusters: Clusters, confidence: float) -> float | None:
+    """The difference that the verdict would have shown with 80 % power, were samples to vary as this one does.
+
+    None for fewer clusters than can show anything, and where they do not vary.
+    """
+    if len(clusters) < least_clusters(confidence) or not clusters.vary:
         return None
-    return _shown_by(clusters.standard_error, len(clusters) - 1, confidence, power)
+    return sign_flip_reach(len(clusters), confidence, POWER) * clusters.standard_error
 
 
 def mcnemar_p(a: Floats, b: Floats) -> float:
@@ -116,7 +133,7 @@ class Unpaired:
     p_value: float
     least_p_value: float
     effect_size: float | None
-    smallest_effect: float
+    smallest_effect: float | None
 
 
 def unpaired(sample: Samples, confidence: float, n_resamples: int, rng: np.random.Generator) -> Unpaired:
@@ -126,27 +143,24 @@ def unpaired(sample: Samples, confidence: float, n_resamples: int, rng: np.rando
     n_a, n_b = len(sample.a), len(sample.b)
     var_a, var_b = float(sample.a.var(ddof=1)), float(sample.b.var(ddof=1))
     error = float(np.sqrt(var_a / n_a + var_b / n_b))
+    spread = float(np.sqrt((var_a + var_b) / 2))
     freedom = error**4 / ((var_a / n_a) ** 2 / (n_a - 1) + (var_b / n_b) ** 2 / (n_b - 1)) if error else 1.0
     difference = float(sample.b.mean() - sample.a.mean())
     half = float(t.ppf((1 + confidence) / 2, freedom)) * error
     permuted = permutation_test(
         (sample.b, sample.a), _gap, vectorized=True, n_resamples=n_resamples, alternative="two-sided", rng=rng
     )
-    spread = float(np.sqrt((var_a + var_b) / 2))
+    least_p = 2 / comb(n_a + n_b, n_a)
+    knows = error > NOISE * max(abs(sample.a).max(), abs(sample.b).max())
+    shows = knows and least_p <= 1 - confidence
     return Unpaired(
-        difference - half,
-        difference + half,
+        difference - half if knows else -np.inf,
+        difference + half if knows else np.inf,
         float(permuted.pvalue),
-        2 / comb(n_a + n_b, n_a),
-        difference / spread if spread else None,
-        _shown_by(error, freedom, confidence, POWER),
+        least_p,
+        difference / spread if knows else None,
+        permutation_reach(sample, freedom, confidence, POWER) * error if shows else None,
     )
-
-
-def _shown_by(standard_error: float, freedom: float, confidence: float, power: float) -> float:
-    from scipy.stats import t
-
-    return float((t.ppf((1 + confidence) / 2, freedom) + t.ppf(power, freedom)) * standard_error)
 
 
 def _gap(x: Floats, y: Floats, axis: int) -> Floats:

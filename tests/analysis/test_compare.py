@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.stats import ttest_ind
 from agentlab.analysis.compare import adjust, adjusted, compare
 from agentlab.analysis.paired import Clusters, clusters_of
 from agentlab.analysis.plan import plan
-from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p, smallest_effect
+from agentlab.analysis.power import POWER, sign_flip_reach
+from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p
 from agentlab.errors import InputError
 
 
@@ -125,18 +127,63 @@ def test_sign_flips_are_exact_for_few_clusters():
 
 def test_trials_of_one_task_do_not_count_as_tasks():
     """Ten times the same trial is no more evidence than one."""
-    once = clusters_of(np.array([0.3, -0.1, 0.4, 0.2]), np.array(list("abcd"), dtype=object))
-    often = clusters_of(np.repeat([0.3, -0.1, 0.4, 0.2], 10), np.repeat(list("abcd"), 10).astype(object))
+    values, names = [0.3, -0.1, 0.4, 0.2, 0.5, 0.0], np.array(list("abcdef"), dtype=object)
+    once, often = clusters_of(np.array(values), names), clusters_of(np.repeat(values, 10), np.repeat(names, 10))
     assert often.standard_error == pytest.approx(once.standard_error)
     rng = np.random.default_rng
     assert bootstrap_interval(often, 0.95, 500, rng(1)) == pytest.approx(bootstrap_interval(once, 0.95, 500, rng(1)))
 
 
 def test_differences_that_do_not_vary_have_no_effect_size():
-    a = arm([[1.0], [2.0], [3.0]])
-    found = compare(a, a.assign(score=a["score"] + 1), "score", n_resamples=100)
-    assert (found.low, found.high, found.effect_size) == (1.0, 1.0, None)
-    assert smallest_effect(Clusters(np.array([1.0]), np.array([1.0])), 0.95) is None
+    a = arm([[n + 0.1 * n] for n in range(8)])
+    found = compare(a, a.assign(score=a["score"] + 1.3), "score", n_resamples=100)
+    assert (found.low, found.high) == (-np.inf, np.inf)
+    assert (found.effect_size, found.smallest_effect, found.verdict) == (None, None, "better")
+    assert "no interval" in repr(found)
+    assert "could have shown" not in repr(found)
+    assert "inf" not in repr(found) + found._repr_html_()
+
+
+@pytest.mark.parametrize("n_tasks", [2, 3, 4, 5])
+def test_too_few_tasks_have_no_interval_and_could_have_shown_nothing(n_tasks):
+    found = compare(*study(0.5, n_tasks=n_tasks), "score")
+    assert (found.low, found.high, found.smallest_effect) == (-np.inf, np.inf, None)
+    assert found.verdict == "too few pairs"
+    assert np.isfinite(compare(*study(0.5, n_tasks=n_tasks), "score", confidence=0.5).low)
+
+
+def yes_and_no(rng, n_tasks):
+    """Differences of two arms of yes and no, one trial a task, where the second says yes more often by 0.15."""
+    chance = rng.beta(2, 2, size=n_tasks)
+    return (rng.random(n_tasks) < chance + 0.3 * (1 - chance)) * 1.0 - (rng.random(n_tasks) < chance)
+
+
+def test_intervals_of_few_tasks_cover_what_they_say():
+    """The bootstrap alone covered 86 of 100 here."""
+    rng = np.random.default_rng(6)
+    names = np.arange(8).astype(object)
+    covered = 0
+    for _ in range(400):
+        low, high = bootstrap_interval(clusters_of(yes_and_no(rng, 8), names), 0.95, 300, rng)
+        covered += low <= 0.15 <= high
+    assert covered / 400 >= 0.92
+
+
+@pytest.mark.parametrize("n_tasks", [6, 8, 12, 30])
+def test_the_smallest_effect_is_shown_as_often_as_it_says(n_tasks):
+    """As a t test has it, 6 tasks would show theirs in 58 of 100 studies."""
+    rng = np.random.default_rng(n_tasks)
+    effect = sign_flip_reach(n_tasks, 0.95, POWER) / np.sqrt(n_tasks)
+    studies = rng.normal(effect, 1, size=(800, n_tasks))
+    shown = [sign_flip_p(Clusters(each, np.ones(n_tasks)), 600, rng) <= 0.05 for each in studies]
+    assert 0.77 <= np.mean(shown) <= 0.84
+
+
+def test_the_smallest_effect_is_in_the_unit_of_the_metric():
+    a, b = study(0.3, n_tasks=8)
+    small = compare(a, b, "score")
+    big = compare(a.assign(score=a["score"] * 10), b.assign(score=b["score"] * 10), "score")
+    assert big.smallest_effect == pytest.approx(10 * small.smallest_effect)
 
 
 def test_several_comparisons_are_adjusted():
@@ -164,7 +211,18 @@ def test_a_planned_study_has_the_power_it_was_planned_for():
         compare(*study(0.3, n_tasks=n_tasks, n_trials=2, seed=s), "score", n_resamples=400).verdict == "better"
         for s in range(200)
     ]
-    assert 0.7 <= np.mean(shown) <= 0.9
+    assert 0.74 <= np.mean(shown) <= 0.88
+
+
+def test_a_planned_study_of_few_tasks_has_its_power_too():
+    rng = np.random.default_rng(1)
+    effect = 1.2
+    pilot = compare(*study(0.3, n_tasks=200, n_trials=1, seed=8), "score")
+    n_tasks = int(plan(replace(pilot, variance_between=1.0), effect)["tasks"].iloc[0])
+    studies = rng.normal(effect, 1, size=(800, n_tasks))
+    shown = [sign_flip_p(Clusters(each, np.ones(n_tasks)), 600, rng) <= 0.05 for each in studies]
+    assert 6 < n_tasks < 11
+    assert np.mean(shown) >= 0.77
 
 
 def test_a_plan_never_asks_for_fewer_tasks_than_can_show_anything():
@@ -231,7 +289,7 @@ def test_unpaired_arms_have_an_effect_size_and_a_smallest_effect():
     assert found.smallest_effect > (found.high - found.low) / 2
     same = arm([[1.0]] * 4)
     flat = compare(same, same.assign(score=2.0), "score", unpaired=True)
-    assert (flat.low, flat.high, flat.effect_size) == (1.0, 1.0, None)
+    assert (flat.low, flat.high, flat.effect_size, flat.smallest_effect) == (-np.inf, np.inf, None, None)
 
 
 def test_too_few_unpaired_clusters_show_nothing_either():

@@ -113,6 +113,20 @@ def test_one_task_gives_a_hollow_point_without_bars() -> None:
     ax.figure.savefig(BytesIO(), format="png", dpi=30)
 
 
+def test_a_cost_of_few_tasks_is_no_known_point() -> None:
+    runs = study()
+    few = runs[runs["task"].isin(["t0", "t1"]) & (runs["variant"] == "small")]
+    even = runs[runs["variant"] == "small"].assign(cost_usd=0.02)
+
+    for data in (few, even):
+        ax = cost_vs_success(data, success="solved", n_resamples=100)
+        (across, along) = spans(ax, 0)
+        assert across[0] == across[1]
+        assert along[0] < along[1]
+        (point,) = [each for each in ax.containers if isinstance(each, ErrorbarContainer)]
+        assert point.lines[0].get_markerfacecolor() == "#ffffff"
+
+
 def test_missing_values_are_left_out_and_counted() -> None:
     runs = study().astype({"cost_usd": "Float64"})
     runs.loc[[0, 1], "cost_usd"] = pd.NA

@@ -11,15 +11,23 @@ from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p
 from tests.benchmarks.figures import Figure
 
 STUDIES, TASKS, TRIALS, RESAMPLES = 4000, 30, 3, 1000
-EFFECT = 0.3
+EFFECT, YES_EFFECT = 0.3, 0.15
+FEW_STUDIES, FEW_TASKS = 2000, (2, 5, 8)
 
 
-def study(effect: float, rng: np.random.Generator) -> Clusters:
+def study(effect: float, rng: np.random.Generator, n_tasks: int = TASKS) -> Clusters:
     """Differences whose parts by task and by trial vary alike."""
-    by_task = np.repeat(rng.normal(scale=0.7, size=TASKS), TRIALS)
+    by_task = np.repeat(rng.normal(scale=0.7, size=n_tasks), TRIALS)
     return clusters_of(
-        effect + by_task + rng.normal(size=TASKS * TRIALS), np.repeat(np.arange(TASKS), TRIALS).astype(object)
+        effect + by_task + rng.normal(size=n_tasks * TRIALS), np.repeat(np.arange(n_tasks), TRIALS).astype(object)
     )
+
+
+def yes_and_no(n_tasks: int, rng: np.random.Generator) -> Clusters:
+    """Differences of yes and no, one trial a task; the second arm says yes more often by `YES_EFFECT`."""
+    chance = rng.beta(2, 2, size=n_tasks)
+    second = rng.random(n_tasks) < chance + 2 * YES_EFFECT * (1 - chance)
+    return clusters_of(second * 1.0 - (rng.random(n_tasks) < chance), np.arange(n_tasks).astype(object))
 
 
 def run() -> Iterable[Figure]:
@@ -36,3 +44,18 @@ def run() -> Iterable[Figure]:
     yield Figure(
         "permutation: rejections off 5 %", abs(rejection - 0.05), "", 0.01, False, f"{rejection:.2%} in {detail}"
     )
+    yield from few_tasks(rng)
+
+
+def few_tasks(rng: np.random.Generator) -> Iterable[Figure]:
+    """Of few tasks coverage is at least so high; with fewer than 6 an interval says that it knows nothing."""
+    for n_tasks in FEW_TASKS:
+        for name, effect, drawn in (
+            ("numbers", EFFECT, lambda n: study(EFFECT, rng, n)),
+            ("yes/no", YES_EFFECT, lambda n: yes_and_no(n, rng)),
+        ):
+            intervals = np.array([bootstrap_interval(drawn(n_tasks), 0.95, RESAMPLES, rng) for _ in range(FEW_STUDIES)])
+            known = np.isfinite(intervals).all(axis=1)
+            coverage = float(np.mean((intervals[:, 0] <= effect) & (effect <= intervals[:, 1])))
+            detail = f"{FEW_STUDIES:,} studies, {known.mean():.0%} of them with an interval"
+            yield Figure(f"interval: coverage of {n_tasks} tasks, {name}", coverage, "", 0.92, True, detail)

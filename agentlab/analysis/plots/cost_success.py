@@ -46,9 +46,10 @@ def cost_vs_success(
 ) -> Axes:
     """A point a variant: what a run of it cost on average, and how often it succeeded, with intervals of both.
 
-    Trials of one task are not independent: the cost has a studentised bootstrap over whole tasks, a share of yes has
-    Wilson's interval with as many trials as the tasks are worth, other scores have the bootstrap too. A point without
-    an interval (one task) is hollow. Runs without a value are left out of its mean, and counted in the key.
+    Trials of one task are not independent: the cost has the interval over whole tasks that `compare` has, a share of
+    yes has Wilson's with as many trials as the tasks are worth, other scores are treated as the cost. A point that
+    lacks an interval is hollow: too few tasks (5 at 95 %), or values that do not vary. Runs without a value are left
+    out of its mean, and counted in the key.
 
     Args:
         data: A frame with a row a run, or runs: then the columns are those of `runs_df`, `cost_usd`, and their tags.
@@ -138,7 +139,7 @@ def estimate(
     if not known.any():
         return Estimate(0, n_missing, np.nan, -np.inf, np.inf, is_rate)
     found = clusters_of(values[known], clusters[known])
-    low, high = bootstrap_interval(found, confidence, n_resamples, rng) if len(found) > 1 else (-np.inf, np.inf)
+    low, high = bootstrap_interval(found, confidence, n_resamples, rng)
     if is_rate and len(found) > 1:
         low, high = rate_interval(found, confidence)
     return Estimate(int(known.sum()), n_missing, found.mean, low, high, is_rate)
