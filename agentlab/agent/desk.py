@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 
 from agentlab.agent.approval import Decision, call_hash
+from agentlab.agent.listeners import Listeners
 from agentlab.agent.protocol import own_parameters
 from agentlab.agent.tools import Tool
 from agentlab.errors import ApprovalError
@@ -109,6 +110,8 @@ class Desk:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.listeners = Listeners()
+        """Told when a call is opened, withdrawn or decided."""
         self._waiting: dict[str, tuple[PendingCall, asyncio.Future[Answer]]] = {}
         self._opened: dict[str, asyncio.Future[Answer]] = {}
         """Of calls that may be decided, and for whose decision nobody waits yet."""
@@ -148,18 +151,23 @@ class Desk:
                 self._answers[call_id] = answer
             del self._waiting[call_id]
         future.get_loop().call_soon_threadsafe(_settle, future, answer)
+        self.listeners.tell()
         return True
 
     def open(self, call: PendingCall) -> None:
         """From now on anybody may decide this call; `wait` gets what they said."""
         with self._lock:
             self._open(call)
+        self.listeners.tell()
 
     async def wait(self, call: PendingCall) -> Answer:
         """The decision on this call, when somebody takes it, or has taken it since it was opened."""
         with self._lock:
+            is_new = call.call_id not in {*self._opened, *self._waiting}
             future = self._opened.pop(call.call_id, None) or self._open(call)
             self._opened.pop(call.call_id, None)
+        if is_new:
+            self.listeners.tell()
         try:
             return await future
         finally:
@@ -168,8 +176,10 @@ class Desk:
     def withdraw(self, call_id: str) -> None:
         """Nobody waits for a decision on this call any more."""
         with self._lock:
-            self._waiting.pop(call_id, None)
+            waited = self._waiting.pop(call_id, None)
             self._opened.pop(call_id, None)
+        if waited is not None:
+            self.listeners.tell()
 
     def close(self, why: str) -> None:
         """Refuse all further decisions, and say why."""

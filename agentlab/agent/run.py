@@ -7,7 +7,7 @@ import concurrent.futures
 import contextvars
 from collections.abc import Callable, Generator
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from agentlab.agent.approval import Decision, Scope
 from agentlab.agent.desk import Answer, PendingCall
@@ -25,6 +25,16 @@ from agentlab.trace.usage import Usage
 from agentlab.trace.views import FrameViews
 
 _ENDED_BY_ERROR = frozenset({"error", "llm_api_error", "invalid_llm_response", "context_window", "no_tool_allowed"})
+
+
+_living: WeakValueDictionary[str, Run] = WeakValueDictionary()
+"""The runs of this process that somebody has, or that go on; of one that was resumed, what it goes on as."""
+
+
+def living_run(run_id: str) -> Run | None:
+    """The run of this id that goes on in this process; None when none does."""
+    run = _living.get(run_id)
+    return run if run is not None and run.trace.live else None
 
 
 class Run(FrameViews):
@@ -46,11 +56,12 @@ class Run(FrameViews):
         outer = outer_run.get()
         if isinstance(outer, Run):
             outer._inner.add(self)
+            state.desk.listeners.add(outer._state.desk.listeners.tell)
         self._context.run(outer_run.set, self)
         self._task: asyncio.Task[None] | None = None
         self._over: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self.resumed_as: Run | None = None
-        """The run that goes on with this one, which was paused; its calls must not run twice."""
+        self._resumed_as: Run | None = None
+        _living[self.id] = self
         if _running_loop() is not None:
             self._start()
 
@@ -86,6 +97,16 @@ class Run(FrameViews):
         return errors[-1] if errors and self.stop_reason in _ENDED_BY_ERROR else None
 
     @property
+    def resumed_as(self) -> Run | None:
+        """The run that goes on with this one, which was paused; its calls must not run twice."""
+        return self._resumed_as
+
+    @resumed_as.setter
+    def resumed_as(self, run: Run) -> None:
+        self._resumed_as = run
+        self._state.desk.listeners.tell()
+
+    @property
     def messages(self) -> list[Message]:
         """The conversation as it stands."""
         return self.trace.messages
@@ -109,8 +130,11 @@ class Run(FrameViews):
     def pending(self) -> list[PendingCall]:
         """Tool calls that wait for a person's decision now; of a paused run, those that it stopped at.
 
+        None of a run that was resumed: they are those of `resumed_as`.
         Calls of the runs that its tools have started are among them: they bear another `run_id`.
         """
+        if self._resumed_as is not None:
+            return []
         own = self._state.waiting_calls() if self.status == "paused" else self._state.desk.pending
         return own + [call for inner in list(self._inner) for call in inner.pending]
 
@@ -132,7 +156,18 @@ class Run(FrameViews):
                 return inner.decide(call_id, decision, by=by, call_hash=call_hash)
         if self.trace.stop_reason is not None:
             raise ApprovalError(f"the run has ended ({self.trace.stop_reason}): nothing is decided any more")
+        if self._resumed_as is not None:
+            raise ApprovalError(f"run `{self.id}` was resumed: decide its calls at its `resumed_as`")
         return self._state.decide(call_id, decision, by, call_hash)
+
+    def on_pending(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called whenever a call begins or ceases to wait, or the run is resumed; what ends that.
+
+        Args:
+            listener: Takes nothing, and looks at `pending` and `resumed_as`. It is called on any thread and must be
+                quick; what it raises is logged.
+        """
+        return self._state.desk.listeners.add(listener)
 
     def seen(self) -> None:
         """Tell that a page shows the run and can answer; from any thread, at least every second while a call waits.

@@ -190,6 +190,7 @@ class RunState:
             raise ApprovalError(f"no call `{call_id}` waits for a decision; waiting: {', '.join(waiting) or 'none'}")
         waiting[call_id].check_for(decision, call_hash)
         self.left[call_id] = self._first_answer(call_id, Answer(decision, by))
+        self.desk.listeners.tell()
         return True
 
     def _first_answer(self, call_id: str, answer: Answer) -> Answer:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -23,14 +21,9 @@ from agentlab.widgets.asks import asks_in, decision_from
 from agentlab.widgets.base import LabWidget
 from agentlab.widgets.script import script, style
 
-_NEXT_APPROVER_S = 0.05
-"""Until an approver who follows one that handed on has asked [s]: that is no event."""
 _DONE_SHOWN = 20
 _TOLD = (ApprovalRequested, ApprovalDecided, RunPaused, RunFinished)
 _WORDS_CHARS = 300
-
-_cards: weakref.WeakSet[ApprovalCard] = weakref.WeakSet()
-"""Those that somebody has: a decision on a paused run is no event yet, so they tell each other."""
 
 
 class ApprovalCard(LabWidget):
@@ -56,9 +49,7 @@ class ApprovalCard(LabWidget):
         self._run, self._call_id, self._by = run, call_id, by
         self._lock = threading.Lock()
         super().__init__()
-        _cards.add(self)
-        if run.trace.live:
-            weakref.finalize(self, _watch(run.trace, weakref.ref(self)))
+        self._follow()
 
     def state(self) -> dict[str, Any]:
         """What waits, what was decided, and how the run stands."""
@@ -80,14 +71,25 @@ class ApprovalCard(LabWidget):
             case "decide":
                 call_id = str(message.get("call_id"))
                 self.tell("decided", call_id=call_id, error=self._decide(call_id, message))
-                for card in list(_cards):
-                    if card._run is self._run:
-                        card.refresh()
 
     def refresh(self) -> None:
         """Tell the pages what is true now."""
         with self._lock:
             self.snapshot += 1
+
+    def _follow(self) -> None:
+        """Hear of the run, and of what it goes on as, as long as somebody has the card."""
+        while self._run.resumed_as is not None:
+            self._run = self._run.resumed_as
+        self._stops = (weakref.finalize(self, _watch(self._run, weakref.ref(self))),)
+
+    def _look(self) -> None:
+        """Something has changed."""
+        if self._run.resumed_as is not None:
+            for stop in self._stops:
+                stop()
+            self._follow()
+        self.refresh()
 
     def describe(self) -> str:
         """The run and how many of its calls wait."""
@@ -122,26 +124,30 @@ class ApprovalCard(LabWidget):
         return self._call_id is None or call_id == self._call_id
 
 
-def _watch(trace: Trace, card: weakref.ref[ApprovalCard]) -> Callable[[], None]:
-    """Refresh a card, as long as somebody has it, whenever calls of this run are asked about or decided."""
+def _watch(run: Run, card: weakref.ref[ApprovalCard]) -> Callable[[], None]:
+    """Have a card look whenever calls of this run begin or cease to wait, or are decided; what ends that."""
 
-    def refresh() -> None:
+    def look() -> None:
         shown = card()
         if shown is not None:
-            shown.refresh()
+            shown._look()
 
-    def look(of: Trace, event: Event) -> None:
-        if of is not trace or not isinstance(event, _TOLD):
-            return
-        refresh()
-        if isinstance(event, ApprovalDecided) and event.action == "escalate":
-            with contextlib.suppress(RuntimeError):  # a run is told of in its own loop
-                asyncio.get_running_loop().call_later(_NEXT_APPROVER_S, refresh)
-        if isinstance(event, RunFinished):
-            stop()
+    def hear(of: Trace, event: Event) -> None:
+        if of is run.trace and isinstance(event, _TOLD):
+            look()
+            if isinstance(event, RunPaused | RunFinished):  # no event comes after it
+                unseen()
 
-    stop = observe(look)
+    def stop() -> None:
+        deaf()
+        unseen()
+
+    deaf, unseen = run.on_pending(look), observe(hear) if run.trace.live else _nothing
     return stop
+
+
+def _nothing() -> None:
+    """What ends what never began."""
 
 
 def _note(run: Run) -> str:

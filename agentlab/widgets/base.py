@@ -7,6 +7,7 @@ page that has missed something draw from what is true now. What changes meanwhil
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -22,12 +23,22 @@ class LabWidget(anywidget.AnyWidget):
     snapshot = t.Int(0).tag(sync=True, to_json=lambda _, widget: orjson.dumps(widget.state(), default=str))
     """In Python only a mark; what a page gets is the JSON text of `state()`."""
 
+    _stops: tuple[Callable[[], None], ...] = ()
+    """What ends the following of a run."""
+
     def __init__(self, **traits: Any) -> None:
         unknown = traits.keys() - set(self.trait_names())
         if unknown:
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         super().__init__(**traits)
         self.on_msg(self._hear)
+
+    def close(self) -> None:
+        """Be no longer shown, and follow nothing."""
+        stops, self._stops = self._stops, ()
+        for stop in stops:
+            stop()
+        super().close()
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the widget, as JSON would have it."""

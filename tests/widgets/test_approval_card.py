@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
+import itertools
 import json
 import operator
 import threading
@@ -12,9 +14,10 @@ from typing import Any
 import orjson
 import pytest
 
-from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, ScriptedModel, call, tool
+from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Callback, ScriptedModel, call, tool
+from agentlab.agent.approval import Decision
 from agentlab.agent.run import Run
-from agentlab.errors import InputError
+from agentlab.errors import ApprovalError, InputError
 from agentlab.trace import observing
 from agentlab.widgets.approval_card import ApprovalCard
 from tests.browser.jlab import XSS_PAYLOADS
@@ -236,7 +239,8 @@ async def test_the_page_hears_of_every_change_without_asking() -> None:
     run.approve("a")
     await run
 
-    assert seen == [(1, 0, ""), (0, 1, ""), (0, 1, "the run has ended: end_turn")]
+    told = [state for state, _ in itertools.groupby(seen)]  # a change and the event that tells of it may be two
+    assert told == [(1, 0, ""), (0, 0, ""), (0, 1, ""), (0, 1, "the run has ended: end_turn")]
 
 
 async def test_other_runs_do_not_make_a_card_draw_itself_again() -> None:
@@ -269,6 +273,27 @@ async def test_a_call_that_is_handed_on_is_asked_about_again() -> None:
     assert saved == [("a.txt", "x")]
 
 
+@pytest.mark.parametrize("first", [Ask(attended=True), Ask(attended=True, timeout_s=0.1)], ids=["handed on", "silent"])
+async def test_a_call_that_comes_back_after_a_slow_approver_is_told_of(first: Ask) -> None:
+    async def slow(_: Any) -> None:
+        await asyncio.sleep(0.3)
+
+    run = a_run(call("save", path="a.txt", text="x", id="a"), approvers=(first, Callback(slow), Ask(attended=True)))
+    card = ApprovalCard(run)
+    told: list[int] = []
+    card.observe(lambda _: told.append(len(card.state()["asks"])), names="snapshot")
+    await until(lambda: told and told[-1] == 1)
+    if first.timeout_s is None:
+        run.decide("a", Decision(action="escalate"))
+    await until(lambda: told[-1] == 0)
+
+    await until(lambda: run.pending)
+
+    assert told[-1] == 1
+    run.cancel()
+    await run
+
+
 async def test_always_allow_is_kept_to_its_scope() -> None:
     run = a_run(call("save", path="a.txt", text="x", id="a"))
     page = Page(ApprovalCard(run))
@@ -294,6 +319,58 @@ async def test_calls_of_a_paused_run_can_be_decided_on_its_card() -> None:
     assert page.says(**page.on(0), action="approve") is None
 
     assert (other.asks, other.card.snapshot > mark) == ([], True)
+
+
+def a_pausing_agent() -> Agent:
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Ask(attended=False),), unattended="pause")
+    calls = call("save", path="a.txt", text="x", id="a") + call("save", path="b.txt", text="x", id="b")
+    saved.clear()
+    return Agent(ScriptedModel([calls, "done"]), tools=[save], approval=policy, protocol="native")
+
+
+async def test_the_card_of_a_paused_run_hears_of_decisions_taken_elsewhere() -> None:
+    run = await a_pausing_agent().run("go")
+    page = Page(ApprovalCard(run))
+    mark = page.card.snapshot
+
+    run.approve("a")
+
+    assert ([ask["call_id"] for ask in page.asks], page.card.snapshot > mark) == (["b"], True)
+
+
+async def test_the_card_of_a_paused_run_follows_it_when_it_is_resumed() -> None:
+    agent = a_pausing_agent()
+    run = await agent.run("go")
+    page, late = Page(ApprovalCard(run)), run.pending[1]
+    run.approve("a")
+
+    resumed = agent.resume(run)
+    later = Page(ApprovalCard(run))
+    with pytest.raises(ApprovalError, match="was resumed: decide its calls at its `resumed_as`"):
+        run.approve("b")
+    assert (run.pending, page.card.state()["note"]) == ([], "")
+    assert (await resumed).status == "paused"
+
+    assert page.says(call_id="b", call_hash=late.call_hash, action="approve") is None
+    again = agent.resume(resumed)
+    await again
+    assert sorted(saved) == [("a.txt", "x"), ("b.txt", "x")]
+    assert page.card.state() == later.card.state()
+    assert page.card.state()["note"] == "the run has ended: end_turn"
+
+
+async def test_a_card_that_was_closed_hears_no_more() -> None:
+    run = await a_pausing_agent().run("go")
+    card = ApprovalCard(run)
+    mark, listeners = card.snapshot, run._state.desk.listeners
+
+    card.close()
+    run.approve("a")
+
+    assert (card.snapshot, listeners._acts) == (mark, {})
+    ApprovalCard(run).close()
+    gc.collect()
+    assert listeners._acts == {}
 
 
 async def test_a_ping_tells_the_run_that_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
