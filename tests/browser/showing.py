@@ -37,9 +37,10 @@ def press(place: Locator, name: str) -> None:
 
 
 def waiting(lab: JLab, cell: int = 1, n: int = 0) -> Locator:
-    """The n-th call that waits in a cell's live trace, once it is there."""
+    """The n-th call that waits in a cell's live trace, once it is there and takes an answer."""
     asked = live(lab, cell).locator(ASKED).nth(n)
     expect(asked).to_be_visible()
+    expect(asked.locator(".al-approval-bar")).not_to_have_attribute("aria-disabled", "true")
     return asked
 
 
@@ -50,7 +51,8 @@ def value(lab: JLab, expression: str) -> Any:
 
 def ended(lab: JLab, cell: int = 1) -> None:
     """Until the run is over and its static trace stands in the cell."""
-    expect(static(lab, cell)).to_have_count(1)
+    expect(live(lab, cell)).to_have_count(0)
+    expect(static(lab, cell)).to_be_visible()
 
 
 def finished(lab: JLab, run: str = "run") -> None:
