@@ -15,6 +15,7 @@ from typing import overload
 import numpy as np
 import pandas as pd
 
+from agentlab.analysis.arguments import is_number, need_draws, need_name, need_share
 from agentlab.analysis.comparison import Better, Comparison, Comparisons, Method
 from agentlab.analysis.paired import Pairs, Samples, clusters_of, paired_differences, unpaired_samples
 from agentlab.analysis.resampling import (
@@ -87,7 +88,7 @@ def compare(
             give several comparisons, with adjusted p values.
         pair_by: Columns that say which row of a belongs to which row of b.
         cluster: Column whose values are independent of each other: tasks, usually.
-        better: Whether more is better or less; of several metrics also by name, `higher` where none is given.
+        better: Whether more is better or less; also by the name of a metric, `higher` where none is given.
         confidence: Of the interval, and one minus the level of the verdict.
         adjust_by: How the p values of several metrics are adjusted.
         n_resamples: Bootstrap samples and random sign flips.
@@ -95,11 +96,17 @@ def compare(
         unpaired: Compare the arms without pairs, which needs far more data for the same answer.
 
     Raises:
-        InputError: A column is missing or holds no numbers, nothing pairs, or a row has no partner or several.
+        InputError: A column is missing or holds no numbers, nothing pairs, a row has no partner or several, a pair is
+            of two clusters, or a setting is out of its range.
     """
     need_stats()
-    _check(better, confidence, n_resamples)
-    keys = [pair_by] if isinstance(pair_by, str) else list(pair_by)
+    metrics = _names("metric", metric)
+    keys = _names("pair_by", pair_by)
+    _check_columns(metrics, cluster)
+    _check_better(better, metrics)
+    _check_method(adjust_by)
+    need_share("confidence", confidence, usual=0.95)
+    need_draws(n_resamples, seed)
 
     def one(name: str) -> Comparison:
         rng = np.random.default_rng(seed)
@@ -112,7 +119,7 @@ def compare(
 
     if isinstance(metric, str):
         return one(metric)
-    return adjusted([one(name) for name in metric], adjust_by)
+    return adjusted([one(name) for name in metrics], adjust_by)
 
 
 def adjusted(comparisons: Iterable[Comparison], method: Method = "holm") -> Comparisons:
@@ -122,7 +129,13 @@ def adjusted(comparisons: Iterable[Comparison], method: Method = "holm") -> Comp
         comparisons: All that were made: one that is left out makes the rest look surer than they are.
         method: `holm` keeps the chance of any false finding, `benjamini-hochberg` the share of false ones.
     """
+    _check_method(method)
+    if isinstance(comparisons, str) or not isinstance(comparisons, Iterable):
+        raise InputError(f"comparisons are {comparisons!r:.80}; it takes a list of what `compare` found")
     found = list(comparisons)
+    strange = [each for each in found if not isinstance(each, Comparison)]
+    if strange:
+        raise InputError(f"comparisons hold {strange[0]!r:.80}; it takes a list of what `compare` found")
     p_values = adjust([each.p_value for each in found], method)
     if len(found) < 2:
         return Comparisons(tuple(found))
@@ -141,9 +154,10 @@ def adjust(p_values: Sequence[float], method: Method = "holm") -> list[float]:
     need_stats()
     from statsmodels.stats.multitest import multipletests
 
-    if method not in _METHODS:
-        raise InputError(f"method is {method!r:.80}; it takes 'holm' or 'benjamini-hochberg'")
-    if not all(0 <= p <= 1 for p in p_values):
+    _check_method(method)
+    if isinstance(p_values, str) or not isinstance(p_values, Sequence | np.ndarray | pd.Series):
+        raise InputError(f"p values are {p_values!r:.80}; it takes a list of numbers")
+    if not all(is_number(p) and 0 <= p <= 1 for p in p_values):
         raise InputError("p values lie between 0 and 1; leave out what was not tested")
     if not len(p_values):
         return []
@@ -203,11 +217,32 @@ def _of_samples(
     )
 
 
-def _check(better: Better | Mapping[str, Better], confidence: float, n_resamples: int) -> None:
-    for word in [better] if isinstance(better, str) else better.values():
-        if word not in ("higher", "lower"):
-            raise InputError(f"better is {word!r:.80}; it takes 'higher' or 'lower'")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence!r:.80}; it lies between 0 and 1, such as 0.95")
-    if n_resamples < 1:
-        raise InputError(f"n_resamples is {n_resamples!r:.80}; at least 1 is needed, 10,000 are usual")
+def _names(setting: str, value: str | Sequence[str]) -> list[str]:
+    """One name or several, each once."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names or len(set(map(repr, names))) < len(names):
+        raise InputError(f"{setting} is {value!r:.80}; it takes the name of a column, or a list of different ones")
+    for name in names:
+        need_name(setting, name)
+    return list(names)
+
+
+def _check_columns(metrics: list[str], cluster: str) -> None:
+    need_name("cluster", cluster)
+    if cluster in metrics:
+        raise InputError(f"cluster is {cluster!r:.80}, which is compared; it takes the column of what is independent")
+
+
+def _check_better(better: Better | Mapping[str, Better], metrics: list[str]) -> None:
+    by_name = isinstance(better, Mapping)
+    for word in better.values() if isinstance(better, Mapping) else [better]:
+        if not isinstance(word, str) or word not in ("higher", "lower"):
+            raise InputError(f"better is {word!r:.80}; it takes 'higher' or 'lower'" + ", by metric" * by_name)
+    unknown = [name for name in better if name not in metrics] if isinstance(better, Mapping) else []
+    if unknown:
+        raise InputError(f"better names {unknown[0]!r:.80}, which is not compared; there is {', '.join(metrics)[:400]}")
+
+
+def _check_method(method: object) -> None:
+    if not isinstance(method, str) or method not in _METHODS:
+        raise InputError(f"method is {method!r:.80}; it takes 'holm' or 'benjamini-hochberg'")

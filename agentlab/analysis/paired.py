@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
 from agentlab.errors import InputError
 
@@ -114,23 +114,28 @@ def paired_differences(a: pd.DataFrame, b: pd.DataFrame, metric: str, *, pair_by
         twice = frame[frame.duplicated(keys)]
         if len(twice):
             raise InputError(
-                f"`{name}` has several rows for {_named(twice, keys)}; pair by more columns, or average them"
+                f"`{name}` has several rows for {_named(twice[keys], keys)}; pair by more columns, or average them"
             )
-    extra = [] if cluster in keys else [cluster]
-    both = _merged(a[[*keys, *extra, metric]], b[[*keys, metric]], keys)
+    both = _merged(a, b, metric, keys, cluster)
     alone = both[both["_merge"] != "both"]
     if len(alone):
         raise InputError(
             f"{len(alone)} of {len(both)} rows have no partner, such as {_named(alone, keys)}; run the missing trials, "
             "leave their tasks out of both arms, or ask for unpaired=True"
         )
-    values = both[[f"{metric}_a", f"{metric}_b"]]
-    whole = both[values.notna().all(axis=1)]
+    torn = both[(both["cluster_a"] != both["cluster_b"]).to_numpy(dtype=bool)]
+    if len(torn):
+        where = f"{torn['cluster_a'].iloc[0]!r:.80} in `a` and {torn['cluster_b'].iloc[0]!r:.80} in `b`"
+        raise InputError(
+            f"{len(torn)} pairs are of two clusters, such as {_named(torn, keys)}: "
+            f"`{cluster}` is {where}; pair by it too"
+        )
+    whole = both[both[["value_a", "value_b"]].notna().all(axis=1)]
     if whole.empty:
         raise InputError(f"no pair has `{metric}` in both arms")
-    a_values, b_values = (whole[f"{metric}_{arm}"].to_numpy(dtype=float) for arm in ("a", "b"))
+    a_values, b_values = (whole[f"value_{arm}"].to_numpy(dtype=float) for arm in ("a", "b"))
     binary = bool(np.isin(np.concatenate([a_values, b_values]), (0.0, 1.0)).all())
-    return Pairs(a_values, b_values, whole[cluster].to_numpy(dtype=object), len(both) - len(whole), binary)
+    return Pairs(a_values, b_values, whole["cluster_a"].to_numpy(dtype=object), len(both) - len(whole), binary)
 
 
 def clusters_of(differences: Floats, clusters: npt.NDArray[np.object_]) -> Clusters:
@@ -162,23 +167,41 @@ def _need(name: str, frame: pd.DataFrame, labels: set[str], metric: str) -> None
     twice = {*labels, metric} & set(frame.columns[frame.columns.duplicated()])
     if twice:
         raise InputError(f"`{name}` has several columns {min(twice)!r}; rename all but one")
+    for each in sorted(labels):
+        try:
+            frame[each].unique()
+        except TypeError as exc:
+            raise InputError(f"`{each}` of `{name}` holds values that are no names, such as lists") from exc
     unnamed = frame[frame[sorted(labels)].isna().any(axis=1)]
     if len(unnamed):
         raise InputError(f"`{name}` has {len(unnamed)} rows that lack one of {', '.join(sorted(labels))}")
     values = frame[metric]
-    if not (is_numeric_dtype(values) or is_bool_dtype(values) or values.isna().all()):
+    numbers = is_numeric_dtype(values) and not is_complex_dtype(values)
+    if not (numbers or is_bool_dtype(values) or values.isna().all()):
         raise InputError(f"`{metric}` of `{name}` holds {values.dtype}; numbers or yes and no can be compared")
     if np.isinf(values.to_numpy(dtype=float, na_value=np.nan)).any():
         raise InputError(f"`{metric}` of `{name}` has infinite values; set what was not measured to NA")
 
 
-def _merged(a: pd.DataFrame, b: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _merged(a: pd.DataFrame, b: pd.DataFrame, metric: str, keys: list[str], cluster: str) -> pd.DataFrame:
+    """Keys under their numbers, as any name may be a column's; `value_a`, `value_b`, `cluster_a`, `cluster_b`."""
+    a_rows, b_rows = (
+        pd.DataFrame(
+            {
+                **{n: frame[key].array for n, key in enumerate(keys)},
+                f"value_{arm}": frame[metric].array,
+                f"cluster_{arm}": frame[cluster].to_numpy(dtype=object),
+            }
+        )
+        for arm, frame in (("a", a), ("b", b))
+    )
     try:
-        return a.merge(b, on=keys, how="outer", suffixes=("_a", "_b"), indicator=True)
+        return a_rows.merge(b_rows, on=list(range(len(keys))), how="outer", indicator=True)
     except ValueError as exc:
         kinds = ", ".join(f"{key} is {a[key].dtype} and {b[key].dtype}" for key in keys)
         raise InputError(f"rows of `a` and `b` cannot be told to be the same: {kinds}; make them alike") from exc
 
 
 def _named(rows: pd.DataFrame, keys: list[str]) -> str:
-    return ", ".join(f"{key}={rows.iloc[0][key]!r}" for key in keys)
+    """The first row, by its keys, which stand in the first columns."""
+    return ", ".join(f"{key}={rows.iloc[:, n].tolist()[0]!r:.80}" for n, key in enumerate(keys))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, sqrt
+from math import sqrt
 
 import pandas as pd
 
+from agentlab.analysis.arguments import is_number, need_count, need_share
 from agentlab.analysis.comparison import Comparison
 from agentlab.analysis.power import sign_flip_reach
 from agentlab.analysis.resampling import least_clusters
@@ -40,10 +41,10 @@ def plan(
         Columns `trials_per_task`, `tasks`, `runs` (both arms) and `cost`; one row a number of trials.
 
     Raises:
-        InputError: The pilot is unpaired, has fewer than two tasks, or one trial a task where more are asked for; or
-            the effect is 0.
+        InputError: The pilot is unpaired, has fewer than two tasks, or one trial a task where more are asked for; the
+            effect is 0; or a setting is out of its range.
     """
-    _check(pilot, effect, power)
+    _check(pilot, effect, power, cost_per_run)
     between, within = pilot.variance_between, pilot.variance_within
     if between is None:
         raise InputError(
@@ -65,20 +66,23 @@ def _trials(trials: Sequence[int] | None, within: float | None) -> Sequence[int]
     """The numbers of trials that the pilot can speak of."""
     if trials is None:
         return _TRIALS if within is not None else (1,)
-    if not trials or min(trials) < 1:
-        raise InputError(f"trials are {trials!r:.80}; it takes numbers from 1")
+    if isinstance(trials, str) or not isinstance(trials, Sequence) or not trials:
+        raise InputError(f"trials are {trials!r:.80}; it takes a list of numbers from 1")
+    for each in trials:
+        need_count("trials", each, 1)
     if within is None and max(trials) > 1:
         raise InputError("the pilot has one trial a task, so what more trials bring is not known; run it again on them")
     return trials
 
 
-def _check(pilot: Comparison, effect: float, power: float) -> None:
+def _check(pilot: Comparison, effect: float, power: float, cost_per_run: float | None) -> None:
     if not isinstance(pilot, Comparison):
         raise InputError(f"pilot is {pilot!r:.80}; it takes what `compare` found for one metric")
-    if effect == 0 or not isfinite(effect):
-        raise InputError(f"an effect of {effect:g} needs no study; give the smallest difference that would matter")
-    if not 0 < power < 1:
-        raise InputError(f"power is {power!r:.80}; it lies between 0 and 1, such as 0.8")
+    if not is_number(effect) or effect == 0:
+        raise InputError(f"an effect of {effect!r:.80} needs no study; give the smallest difference that would matter")
+    need_share("power", power, usual=0.8)
+    if cost_per_run is not None and (not is_number(cost_per_run) or cost_per_run < 0):
+        raise InputError(f"cost_per_run is {cost_per_run!r:.80}; it takes a number from 0, or None")
 
 
 def _tasks_needed(variance: float, effect: float, power: float, confidence: float) -> int:

@@ -234,7 +234,7 @@ def test_a_plan_never_asks_for_fewer_tasks_than_can_show_anything():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((0.0,), "an effect of 0 needs no study"),
+        ((0.0,), "an effect of 0.0 needs no study"),
         ((float("nan"),), "an effect of nan"),
         ((0.3, 1.0), "power is 1.0; it lies between 0 and 1"),
         ((1e-6,), "would need more than 100,000 tasks"),
@@ -252,7 +252,7 @@ def test_a_plan_needs_a_pilot_with_pairs_of_several_tasks():
         plan(compare(*study(0.0), "score", unpaired=True), 1)
     with pytest.raises(InputError, match="it takes what `compare` found"):
         plan("pilot", 1)
-    with pytest.raises(InputError, match="it takes numbers from 1"):
+    with pytest.raises(InputError, match="it takes whole numbers from 1"):
         plan(compare(*study(0.0), "score"), 1, trials=(0,))
 
 
@@ -331,6 +331,96 @@ def test_variances_of_the_differences_are_parted():
 def test_what_cannot_be_compared_is_refused_by_name(spoil, more, text):
     with pytest.raises(InputError, match=text):
         compare(*spoil(*study(0.0)), "score", **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"better": {"scores": "lower"}}, "better names 'scores', which is not compared; there is score"),
+        ({"better": {"score": "more"}}, "better is 'more'"),
+        ({"better": None}, "better is None"),
+        ({"confidence": "x"}, "confidence is 'x'"),
+        ({"n_resamples": 1.5}, "n_resamples is 1.5; it takes whole numbers from 100"),
+        ({"n_resamples": 99}, "n_resamples is 99"),
+        ({"n_resamples": True}, "n_resamples is True"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"adjust_by": "x"}, "method is 'x'"),
+        ({"pair_by": 5}, "pair_by is 5"),
+        ({"pair_by": [5]}, "pair_by is 5"),
+        ({"pair_by": []}, r"pair_by is \[\]"),
+        ({"cluster": None}, "cluster is None"),
+        ({"cluster": ["task"]}, "cluster is "),
+        ({"cluster": "score"}, "cluster is 'score', which is compared"),
+        ({"metric": None}, "metric is None"),
+        ({"metric": []}, r"metric is \[\]"),
+        ({"metric": ["score", "score"]}, "a list of different ones"),
+    ],
+)
+def test_wrong_settings_are_told_by_name(more, text):
+    with pytest.raises(InputError, match=text):
+        compare(*study(0.0), **{"metric": "score", **more})
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda f: f.assign(score=f["score"] + 1j), "`score` of `a` holds complex128"),
+        (lambda f: f.assign(task=[[1]] * len(f)), "`task` of `a` holds values that are no names"),
+        (lambda f: f.assign(score=pd.to_timedelta(f["score"], "s")), "`score` of `a` holds timedelta64"),
+    ],
+)
+def test_columns_that_cannot_be_read_are_told_by_name(spoil, text, unpaired):
+    a, b = study(0.0)
+    with pytest.raises(InputError, match=text):
+        compare(spoil(a), b, "score", unpaired=unpaired)
+
+
+def test_both_rows_of_a_pair_are_of_one_cluster():
+    a, b = study(0.0)
+    a["id"] = b["id"] = range(len(a))
+    other = b.assign(task=b["task"].replace("t3", "u"))
+    with pytest.raises(InputError, match="3 pairs are of two clusters, such as id=9: `task` is 't3' in `a` and 'u'"):
+        compare(a, other, "score", pair_by="id")
+    assert compare(a, b, "score", pair_by="id").n_clusters == 30
+
+
+def test_columns_may_have_any_name():
+    a, b = (each.rename(columns={"task": "value_a", "trial": "_merge"}) for each in study(1.0))
+    assert compare(a, b, "score", pair_by=["value_a", "_merge"], cluster="value_a").verdict == "better"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"effect": "x"}, "an effect of 'x'"),
+        ({"effect": None}, "an effect of None"),
+        ({"power": "x"}, "power is 'x'"),
+        ({"trials": 3}, "trials are 3"),
+        ({"trials": "12"}, "trials are '12'"),
+        ({"trials": [1.5]}, "trials is 1.5; it takes whole numbers"),
+        ({"cost_per_run": -1}, "cost_per_run is -1"),
+        ({"cost_per_run": "x"}, "cost_per_run is 'x'"),
+        ({"cost_per_run": float("nan")}, "cost_per_run is nan"),
+        ({"cost_per_run": pd.NA}, "cost_per_run is <NA>"),
+    ],
+)
+def test_a_plan_tells_wrong_settings_by_name(arguments, text):
+    pilot = compare(*study(0.0), "score", n_resamples=100)
+    with pytest.raises(InputError, match=text):
+        plan(pilot, **{"effect": 0.5, **arguments})
+
+
+def test_only_comparisons_and_numbers_are_adjusted():
+    for wrong in (None, ["a"], "0.1"):
+        with pytest.raises(InputError, match="p values"):
+            adjust(wrong)
+    for wrong in (None, [1], compare(*study(0.0), "score", n_resamples=100)):
+        with pytest.raises(InputError, match="a list of what `compare` found"):
+            adjusted(wrong)
+    with pytest.raises(InputError, match="method is 'x'"):
+        adjusted([compare(*study(0.0), "score", n_resamples=100)], "x")
 
 
 def test_one_column_may_name_the_pairs():
