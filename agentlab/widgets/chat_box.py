@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,9 @@ from agentlab.widgets.chat_html import chat_html, chat_text
 from agentlab.widgets.chat_line import ChatLine
 from agentlab.widgets.shown import Shown
 from agentlab.widgets.trace_view import TraceView
+
+_LOG = logging.getLogger("agentlab.widgets")
+_PAUSED = "The turn waits for decisions. Take them above, then `agent.resume(chat.runs[-1])`, and write on."
 
 
 def chat(agent: Agent, *, lab: Lab | None = None, history: Run | Trace | Sequence[Message] | None = None) -> ChatBox:
@@ -67,19 +71,31 @@ class ChatBox(ipywidgets.VBox):
             RunError: The last turn is not over.
             InputError: The text is empty.
         """
+        self._take_up_resumed()
         history = self.runs[-1] if self.runs else self._history
         run = self.agent.run(text, history=history, lab=self.lab, tags={"chat": self._id}, show=False)
         self.runs.append(run)
+        run.when_over(partial(self._turn_is_over, run))
         self._line.show(busy=True, taken=True)
         self._views.append(TraceView(run, compact=True))
-        self.children = (*self._views, self._line)
-        run.when_over(self._turn_is_over)
+        self._draw()
         return run
 
     def stop(self) -> None:
         """Cancel the turn that goes on; harmless when there is none."""
+        self._take_up_resumed()
         if self.runs:
             self.runs[-1].cancel()
+
+    def _take_up_resumed(self) -> None:
+        """A paused turn goes on in another run: that is the turn from now on."""
+        while self.runs and self.runs[-1].resumed_as is not None:
+            self.runs[-1] = self.runs[-1].resumed_as
+            self._views[-1] = TraceView(self.runs[-1], compact=True)
+            self._draw()
+
+    def _draw(self) -> None:
+        self.children = (*self._views, self._line)
 
     def _try_to_send(self, text: str) -> None:
         """What a person wrote; what is wrong with it is said below the line."""
@@ -87,11 +103,12 @@ class ChatBox(ipywidgets.VBox):
             self.send(text)
         except AgentLabError as exc:
             self._line.show(busy=self._is_busy(), note=visible(str(exc)))
+        except Exception as exc:  # noqa: BLE001  # it would vanish in the loop
+            _LOG.exception("a turn of the chat could not begin, or not be shown")
+            self._line.show(busy=self._is_busy(), note=f"{type(exc).__name__}: see the log")
 
-    def _turn_is_over(self) -> None:
-        run = self.runs[-1]
-        paused = "The turn waits for decisions; it goes on with `agent.resume(run)`." if run.status == "paused" else ""
-        self._line.show(busy=False, note=paused)
+    def _turn_is_over(self, run: Run) -> None:
+        self._line.show(busy=False, note=_PAUSED if run.status == "paused" else "")
         if self._shown is not None:
             self._shown.update(self._bundle())
 

@@ -50,11 +50,18 @@ class ChatLine(LabWidget):
         """Hear the person."""
         match message.get("type"):
             case "send":
-                text = message.get("text")
-                if isinstance(text, str) and len(text) <= TEXT_CHARS:
-                    self._on_send(text)
+                self._take(message.get("text"))
             case "stop":
                 self._on_stop()
+
+    def _take(self, text: object) -> None:
+        if not isinstance(text, str):
+            return
+        if len(text) > TEXT_CHARS:
+            note = f"The text has {len(text):,} characters; at most {TEXT_CHARS:,} are sent. A tool can read a file."
+            self.show(busy=self._busy, note=note)
+        else:
+            self._on_send(text)
 
     def describe(self) -> str:
         """Whom it is to."""

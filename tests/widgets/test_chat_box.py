@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from agentlab import Agent, Lab, ScriptedModel, call, chat, say, tool
+from agentlab import Agent, ApprovalPolicy, ApprovalRule, Lab, ScriptedModel, call, chat, say, tool
 from agentlab.errors import InputError
+from agentlab.widgets import chat_box
 from agentlab.widgets.chat_box import ChatBox
 from agentlab.widgets.trace_view import TraceView
 
@@ -99,6 +100,40 @@ async def test_a_chat_goes_on_with_a_conversation_that_was_there():
     first = await agent_of("One.").run("count")
     box = chat(Agent(ScriptedModel(["One.", "Two."]), []), history=first)
     assert (await box.send("more")).text == "Two."
+
+
+async def test_a_chat_goes_on_after_a_turn_that_was_paused_and_resumed():
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), unattended="pause")
+    agent = Agent(ScriptedModel([call("search", q="cats"), "Two.", "Again two."]), [search], approval=policy)
+    box = chat(agent)
+    paused = await box.send("cats?")
+    assert "waits for decisions" in line(box)["note"]
+    paused.approve(paused.pending[0].call_id)
+    resumed = await agent.resume(paused, show=False)
+    again = await box.send("and now?")
+    assert (resumed.text, again.text) == ("Two.", "Again two.")
+    assert box.runs == [resumed, again]
+    assert again.trace.started.parent_run_id == resumed.id
+
+
+async def test_what_fails_in_a_turn_is_told_and_the_line_is_free_again(monkeypatch, caplog):
+    box = chat(agent_of("Hi.", "Ho."))
+
+    def broken(*_, **__):
+        raise ValueError("no room")
+
+    monkeypatch.setattr(chat_box, "TraceView", broken)
+    write(box, "hello")
+    await until(lambda: bool(box.runs) and box.runs[0].status == "finished")
+    assert line(box)["busy"] is False
+    assert "could not begin, or not be shown" in caplog.text
+
+
+async def test_a_text_that_is_much_too_long_is_told():
+    box = chat(agent_of("Hi."))
+    write(box, "x" * 1_000_001)
+    assert "at most 1,000,000" in line(box)["note"]
+    assert box.runs == []
 
 
 def test_a_chat_takes_an_agent_and_says_so():
