@@ -1,70 +1,13 @@
-"""The reply that is being streamed: what of it may be shown, and what of that a page does not have yet.
-
-Keys and hidden characters are taken out before anything is shown, so a word is shown when it is whole, and the line
-that grows is looked at again as a whole.
-"""
+"""The reply that is being streamed: its reasoning, its text and its calls, as pages show them."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from agentlab.trace.events import ModelDelta
-from agentlab.trace.safe import in_one_line, visible
-
-HELD_BACK_CHARS = 400
-"""The longest unfinished word that is held back: a key is shorter, or has been seen to be one by then."""
-LINE_CHARS = 4_000
-"""Of a longer line only the end is looked at again."""
-
-_WORD_END = re.compile(r"[^\w+/=.:~-]")
-
-
-class LiveText:
-    """A text that grows, as a page shows it."""
-
-    def __init__(self) -> None:
-        self._raw = ""
-        self._line = 0
-        """Where the line begins that is still looked at."""
-        self._kept = ""
-        """What is shown of all before it."""
-        self._tail = ""
-        """What is shown of it."""
-
-    @property
-    def shown(self) -> str:
-        """All that is shown."""
-        return self._kept + self._tail
-
-    def add(self, text: str) -> None:
-        """Take the next piece."""
-        self._raw += text
-
-    def news(self) -> tuple[int, str] | None:
-        """Where what is shown changes, and what stands there now; None when nothing new can be shown."""
-        end = self._end_of_words()
-        before, kept_chars = self._tail, len(self._kept)
-        tail = visible(self._raw[self._line : end])
-        same = len(before) if tail.startswith(before) else _common(before, tail)
-        self._tail = tail
-        self._settle(end)
-        return None if tail == before else (kept_chars + same, tail[same:])
-
-    def _end_of_words(self) -> int:
-        start = max(self._line, len(self._raw) - HELD_BACK_CHARS)
-        ends = [match.end() for match in _WORD_END.finditer(self._raw, start)]
-        return ends[-1] if ends else start
-
-    def _settle(self, end: int) -> None:
-        """Lines that are over are not looked at again, unless a secret of several lines may be among them."""
-        line = self._raw.rfind("\n", self._line, end) + 1
-        if end - self._line > LINE_CHARS:
-            line = max(line, end - LINE_CHARS // 2)
-        if line > self._line and "PRIVATE KEY" not in self._raw[self._line : end]:
-            self._kept += visible(self._raw[self._line : line])
-            self._tail = visible(self._raw[line:end])
-            self._line = line
+from agentlab.trace.safe import in_one_line
+from agentlab.widgets.growing_text import LiveText
+from agentlab.widgets.live_json import LiveJson
 
 
 class LiveReply:
@@ -81,7 +24,7 @@ class LiveReply:
         """
         self._seq, self.step = seq, step
         self._of_text = text_kind, text_label
-        self._parts: dict[str, tuple[dict[str, Any], str, LiveText]] = {}
+        self._parts: dict[str, tuple[dict[str, Any], str, LiveText | LiveJson]] = {}
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -117,16 +60,8 @@ class LiveReply:
                 found.append((number, field, *news))
         return found
 
-    def _part(self, key: str, row: dict[str, Any], field: str) -> LiveText:
+    def _part(self, key: str, row: dict[str, Any], field: str) -> LiveText | LiveJson:
         if key not in self._parts:
             named = row | {"id": f"live {self._seq} {key}", "live": True, "step": self.step}
-            self._parts[key] = named, field, LiveText()
+            self._parts[key] = named, field, LiveJson() if field == "args" else LiveText()
         return self._parts[key][2]
-
-
-def _common(before: str, after: str) -> int:
-    """How many characters two texts begin with alike."""
-    for number, (one, other) in enumerate(zip(before, after, strict=False)):
-        if one != other:
-            return number
-    return min(len(before), len(after))
