@@ -11,8 +11,10 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection
+from functools import partial
 from typing import Any, Protocol
 
+from agentlab.agent.front_end import cell_is_running
 from agentlab.trace.events import (
     ErrorRaised,
     Event,
@@ -32,6 +34,12 @@ BATCH_S = 0.1
 """Between two batches [s]; the first of something new goes at once."""
 HEAD_S = 1.0
 """How often the times in the head are told while nothing happens [s]."""
+STILL_S = 2.0
+"""How often a run is looked at that stands still: paused, or cut off [s]."""
+SILENT_S = 90.0
+"""How long no page may have spoken before nobody is taken to look on [s]. Each speaks every 20 s."""
+RARE_S = 5.0
+"""Between two batches when nobody looks on [s]."""
 PAGE_ROWS = 100
 _FOUND_ROWS = 10_000
 
@@ -80,6 +88,10 @@ class Feed:
         self._strip_is_old = False
         self._strip_s = 0.0
         """When pages were told of the strip."""
+        self._wake: Callable[[], object] | None = None
+        """Lets whoever watches look at once, from any thread; None: nobody watches."""
+        self._heard_s = time.monotonic()
+        """When a page was loaded, or spoke."""
         self._seq = 0
         self.goto: int | None = None
         """The row that a page shows first."""
@@ -125,20 +137,41 @@ class Feed:
             events: The run's, from the first.
         """
         wake = asyncio.Event()
+        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, wake.set)
         reading = asyncio.ensure_future(self._read(events, wake))
         try:
             while not reading.done():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), HEAD_S)
+                    await asyncio.wait_for(wake.wait(), HEAD_S if self._trace.status == "running" else STILL_S)
                 wake.clear()
                 self.flush()
-                await asyncio.wait({reading}, timeout=BATCH_S)
+                await asyncio.wait({reading}, timeout=BATCH_S if self._is_looked_at() else RARE_S)
             reading.result()
+            self._wake = None
             self.end()
         except Exception:  # noqa: BLE001  # whoever looks on does no harm
             _LOG.exception("a view of `%s` has stopped following it; the run goes on", self._run_id())
         finally:
+            self._wake = None
             reading.cancel()
+
+    def heard(self) -> None:
+        """A page was loaded, or has spoken."""
+        self._heard_s = time.monotonic()
+
+    def changed(self) -> None:
+        """Calls wait, or wait no more: pages are told soon."""
+        wake = self._wake
+        if wake is None:
+            self.flush()
+        else:
+            wake()
+
+    def _is_looked_at(self) -> bool:
+        """Whether a page may be there. While a cell runs, none may be heard."""
+        if cell_is_running():
+            self.heard()
+        return time.monotonic() - self._heard_s < SILENT_S
 
     async def _read(self, events: AsyncIterator[Event], wake: asyncio.Event) -> None:
         try:
@@ -249,8 +282,7 @@ class Feed:
 
     def _strip(self) -> dict[str, Any]:
         now_ns = self._now_ns()
-        row_of_step = self._rows.first_of_steps()
-        return self._heads.strip(lambda step: row_of_step.get(step, 0), now_ns=now_ns, asked=self._asked(now_ns))
+        return self._heads.strip(self._rows.first_of_step, now_ns=now_ns, asked=self._asked(now_ns))
 
     def _asked(self, now_ns: int | None) -> Collection[str]:
         """The calls for which a person is waited for; nobody waits while a run stands still."""

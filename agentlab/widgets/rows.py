@@ -39,6 +39,14 @@ class Rows:
         """The step of each row, never falling."""
         self.kinds = ""
         """A letter for each row."""
+        self._calls: list[int] = []
+        """The rows of calls."""
+        self._call_tools: list[int] = []
+        """The tool of each of them, a place in `_tools`."""
+        self._tools: dict[str, int] = {}
+        """The name of each tool, and its place."""
+        self._tool_rows: list[int] = []
+        """The first row of each tool."""
         self.renew(0)
 
     def __len__(self) -> int:
@@ -55,7 +63,23 @@ class Rows:
             self._steps += [section.step.number if section.step else 0] * (len(added) - before)
         self._entries += added
         self.kinds = self.kinds[:first] + "".join(map(_letter, added))
+        self._renew_tools(first, added)
         return first
+
+    def _renew_tools(self, first: int, added: list[Entry]) -> None:
+        kept = bisect.bisect_left(self._calls, first)
+        del self._calls[kept:], self._call_tools[kept:]
+        while self._tool_rows and self._tool_rows[-1] >= first:
+            self._tool_rows.pop()
+            self._tools.popitem()
+        for number, entry in enumerate(added, start=first):
+            if isinstance(entry, Called):
+                name = in_one_line(entry.tool)
+                if name not in self._tools:
+                    self._tools[name] = len(self._tools)
+                    self._tool_rows.append(number)
+                self._calls.append(number)
+                self._call_tools.append(self._tools[name])
 
     def rows(self, first: int, last: int) -> list[Row]:
         """The rows from one number up to, and without, another."""
@@ -77,17 +101,13 @@ class Rows:
 
     def tools(self, first: int) -> tuple[list[str], list[tuple[int, int]]]:
         """The names of all tools, and for each row of a call, from a number on, which it is."""
-        names: dict[str, int] = {}
-        rows = [
-            (number, names.setdefault(in_one_line(entry.tool), len(names)))
-            for number, entry in enumerate(self._entries)
-            if isinstance(entry, Called)
-        ]
-        return list(names), rows[bisect.bisect_left(rows, (first, 0)) :]
+        begin = bisect.bisect_left(self._calls, first)
+        return list(self._tools), list(zip(self._calls[begin:], self._call_tools[begin:], strict=True))
 
-    def first_of_steps(self) -> dict[int, int]:
-        """The first row of each step."""
-        return {self._steps[number]: number for number, kind in enumerate(self.kinds) if kind == "S"}
+    def first_of_step(self, step: int) -> int:
+        """The first row of a step; 0 where it has none."""
+        first = bisect.bisect_left(self._steps, step)
+        return first if first < len(self) and self._steps[first] == step else 0
 
     def whole_text(self, number: int, field: str) -> str:
         """A text of a row that was cut."""

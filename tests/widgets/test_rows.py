@@ -8,7 +8,12 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, OnFailure, Script, ScriptedModel, call, say, think, tool
 from agentlab.errors import InputError
+from agentlab.messages.message import FunctionCall, ToolCall
+from agentlab.trace.events import ToolStarted
+from agentlab.trace.trace import Trace
 from agentlab.widgets.rows import TEXT_CHARS, Rows, _cut, _cut_json
+from tests.factories import Story, reply
+from tests.factories import tool as plan_of
 
 
 @tool
@@ -138,3 +143,34 @@ def test_no_piece_of_a_key_is_left_where_a_text_is_cut():
         for row in (_cut("text", text, TEXT_CHARS), _cut_json("args", json.dumps([text]), TEXT_CHARS)):
             assert KEY[:6] not in str(row), start
         assert _cut("text", text, None) == {"text": text.replace(KEY, "[redacted]")}
+
+
+def test_tools_and_first_rows_made_again_at_every_event_are_those_of_the_whole():
+    story = Story()
+    for names in (["search"], ["delete", "search"], [], ["look", "delete", "look"]):
+        story.step(reply(calls=names), *map(plan_of, names))
+    story.step(finished=False)
+    for name in ("zip", "ask"):
+        story.emit(ToolStarted, call_id=f"late-{name}", tool=name, arguments="{}")
+    late = [ToolCall(id=f"late-{name}", function=FunctionCall(name=name, arguments="{}")) for name in ("ask", "zip")]
+    story.say("assistant", source="model", tool_calls=tuple(late))  # the calls change places
+    events = story.end().events
+    trace = Trace()
+    rows = Rows(trace)
+    for event in events:
+        trace.append(event)
+        rows.renew(event.step)
+        whole = Rows(trace)
+        assert rows.kinds == whole.kinds
+        calls = [number for number, kind in enumerate(rows.kinds) if kind == "c"]
+        names, of_rows = rows.tools(0)
+        assert (names, of_rows) == whole.tools(0)
+        assert [(number, names[place]) for number, place in of_rows] == [
+            (number, rows.row(number)["title"]) for number in calls
+        ]
+        for first in range(len(rows) + 1):
+            assert rows.tools(first) == (names, [pair for pair in of_rows if pair[0] >= first])
+        heads = [number for number, kind in enumerate(rows.kinds) if kind == "S"]
+        assert [rows.first_of_step(step.number) for step in trace.steps] == heads
+    assert rows.tools(0)[0] == ["search", "delete", "look", "ask", "zip"]
+    assert rows.first_of_step(99) == 0
