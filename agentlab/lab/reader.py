@@ -85,11 +85,11 @@ class Reader:
             query = sa.select(runs.c.run_id).where(begins | short).order_by(runs.c.run_key).limit(limit)
             return list(connection.execute(query).scalars())
 
-    def events(self, run_id: str) -> list[Event]:
-        """All events of a run, in order."""
+    def events(self, run_id: str, *, after: int = -1) -> list[Event]:
+        """The events of a run after the one of this number, in order; no others are read."""
         with self._store.reading() as connection:
             run_key = connection.execute(sa.select(runs.c.run_key).where(runs.c.run_id == run_id)).scalar_one()
-            return list(_events(connection, run_key, str(self._store)))
+            return list(_events(connection, run_key, str(self._store), after))
 
     def families(self) -> list[tuple[str, str | None]]:
         """Each run and the run whose conversation it took up, if it did; oldest first."""
@@ -165,7 +165,7 @@ class Reader:
         with self._store.reading() as connection:
             projection = Projection.of(_events(connection, run.run_key, str(self._store)))
         batches = pack.to_batches(projection)
-        if not _is_written(run.owner):
+        if not self._store.is_read_only and not _is_written(run.owner):
             with self._store.writing() as db:
                 keep_packs(db, run.run_key, projection.run.n_events, batches)
         return pack.to_parts(batches)
@@ -197,12 +197,15 @@ def _total_bytes(table: sa.Table, *where: sa.ColumnElement[bool]) -> Any:
     return sa.select(size).where(table.c.run_key == runs.c.run_key, *where).scalar_subquery()
 
 
-def _events(connection: sa.Connection, run_key: int, where: str) -> Iterator[Event]:
-    found = connection.execute(sa.select(chunk_logs.c.seq, chunk_logs.c.data).where(chunk_logs.c.run_key == run_key))
+def _events(connection: sa.Connection, run_key: int, where: str, after: int = -1) -> Iterator[Event]:
+    new_logs = (chunk_logs.c.run_key == run_key) & (chunk_logs.c.seq > after)
+    found = connection.execute(sa.select(chunk_logs.c.seq, chunk_logs.c.data).where(new_logs))
     logs = {seq: data for seq, data in found}  # noqa: C416  # rows are no pairs to the type checker
-    groups = sa.select(journal.c.events).where(journal.c.run_key == run_key).order_by(journal.c.first_seq)
-    for text in connection.execute(groups).scalars():
-        yield from decode(text, logs, where=where)
+    new = (journal.c.run_key == run_key) & (journal.c.first_seq + journal.c.n_events > after + 1)
+    for text in connection.execute(sa.select(journal.c.events).where(new).order_by(journal.c.first_seq)).scalars():
+        for event in decode(text, logs, where=where):
+            if event.seq > after:
+                yield event
 
 
 def _is_written(owner: str | None) -> bool:

@@ -123,6 +123,8 @@ class Store:
     One connection serves all threads of the process, one at a time: a second SQLite connection from the same process
     would gain nothing, and closing one drops the locks of the other.
 
+    A file that may not be written, as on a read-only drive, can be read all the same.
+
     Raises:
         NotALabError: The file is something else.
         NewerSchemaError: A later agentlab wrote it.
@@ -148,6 +150,8 @@ class Store:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """The driver's own connection inside a transaction that other processes wait for."""
         self._make_sure_it_is_mine()
+        if self.is_read_only:
+            raise StoreError(f"{self} can only be read here; copy it to a folder in which you may write")
         with self._lock, _telling(self):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -182,8 +186,9 @@ class Store:
         if self.path is not None:
             _refuse_other_files(self.path)
         self._pid, self._lock = os.getpid(), RLock()
+        self.is_read_only = self.path is not None and _may_only_be_read(self.path)
         with _telling(self):
-            self._engine = _engine(self.path)
+            self._engine = _engine(self.path, read_only=self.is_read_only)
             db = self._engine.raw_connection().driver_connection
             assert isinstance(db, sqlite3.Connection)  # noqa: S101  # for the type checker
             self._db = db
@@ -194,6 +199,10 @@ class Store:
                 raise
 
     def _prepare(self) -> None:
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        if self.is_read_only:
+            self._prepare_to_read()
+            return
         if not self._version():
             self._db.execute("BEGIN IMMEDIATE")
             if not self._version():  # nobody else was quicker
@@ -203,19 +212,32 @@ class Store:
             raise NewerSchemaError(str(self), found, SCHEMA_VERSION)
         _use_wal(self._db)
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._keep_tags()
+
+    def _prepare_to_read(self) -> None:
+        """Show the tags of runs that an older agentlab wrote, as they cannot be kept."""
+        if not (found := self._version()):
+            raise StoreError(f"{self} is empty and cannot be written; name a file that `Lab` has made")
+        if found > SCHEMA_VERSION:
+            raise NewerSchemaError(str(self), found, SCHEMA_VERSION)
+        if not self._has_all_tags():
+            others = ", ".join(column.name for column in runs.columns if column.name != "tags")
+            seen = f"SELECT {others}, {_TAGS_IN_JOURNAL} AS tags FROM main.runs AS runs"  # noqa: S608  # our own names
+            self._db.execute(f"CREATE TEMP VIEW runs AS {seen}")
 
     def _keep_tags(self) -> None:
         """Take the tags of runs that an older agentlab wrote from their first events. It can go on with the file."""
-        some = f"SELECT 1 FROM runs WHERE {_NO_TAGS_YET} LIMIT 1"  # noqa: S608  # our own names
-        if self._has_tags() and self._db.execute(some).fetchone() is None:
+        if self._has_all_tags():
             return
         self._db.execute("BEGIN IMMEDIATE")
         if not self._has_tags():  # nobody else was quicker
             self._db.execute("ALTER TABLE runs ADD COLUMN tags TEXT")
         self._db.execute(f"UPDATE runs SET tags = {_TAGS_IN_JOURNAL} WHERE {_NO_TAGS_YET}")  # noqa: S608  # the same
         self._db.execute("COMMIT")
+
+    def _has_all_tags(self) -> bool:
+        some = f"SELECT 1 FROM runs WHERE {_NO_TAGS_YET} LIMIT 1"  # noqa: S608  # our own names
+        return self._has_tags() and self._db.execute(some).fetchone() is None
 
     def _has_tags(self) -> bool:
         return any(row[1] == "tags" for row in self._db.execute("PRAGMA table_info(runs)"))
@@ -232,13 +254,33 @@ class Store:
         self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _engine(path: Path | None) -> sa.Engine:
-    return sa.create_engine(
-        sa.URL.create("sqlite", database=":memory:" if path is None else str(path)),
-        poolclass=StaticPool,
-        pool_reset_on_return=None,  # transactions are begun and ended here, by their names
-        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
-    )
+def _engine(path: Path | None, *, read_only: bool) -> sa.Engine:
+    name = ":memory:" if path is None else _to_read(path) if read_only else str(path)
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            name, isolation_level=None, timeout=_BUSY_TIMEOUT_S, check_same_thread=False, uri=read_only
+        )
+
+    # Transactions are begun and ended here, by their names.
+    return sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool, pool_reset_on_return=None)
+
+
+def _may_only_be_read(path: Path) -> bool:
+    """Whether it is there and may not be written. SQLite also writes beside a lab, into files that it makes there."""
+    beside = [path.parent] if os.access(path.parent, os.W_OK) else [_beside(path, "-wal"), _beside(path, "-shm")]
+    return path.exists() and not all(os.access(each, os.W_OK) for each in (path, *beside))
+
+
+def _to_read(path: Path) -> str:
+    """The file for reading alone. Without a log beside it nobody is writing it, and SQLite needs no file of its own."""
+    log = _beside(path, "-wal")
+    is_written = log.exists() and log.stat().st_size > 0
+    return f"{path.as_uri()}?mode=ro" + ("" if is_written else "&immutable=1")
+
+
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
