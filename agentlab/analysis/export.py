@@ -43,7 +43,7 @@ def to_parquet(source: Source, folder: str | Path) -> Path:
     """
     target = Path(folder).expanduser().absolute()
     _refuse_what_is_not_ours(target)
-    with _staged(target) as new, picked(source) as stores:
+    with _staged(target) as new, picked(source, with_events=True) as stores:
         files, rows = 0, Counter[str]()
         parts = [part for name in pack.SCHEMAS for part in pack.part_names(name)]
         for tables in (tables for store in stores for tables in store.groups(parts, logs=True)):

@@ -56,6 +56,8 @@ def _open(path: Path) -> Iterator[Trace | Lab | Export]:
 
 def _beginning(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{str(path)!r} is neither a file nor a folder")  # to open a pipe would wait for ever
         with path.open("rb") as file:
             return file.read(len(_SQLITE))
     except FileNotFoundError as exc:

@@ -1,9 +1,10 @@
 """Messages that a run took over from the run it goes on from, and how frames count them.
 
-A run with a parent begins with the parent's conversation: rows with source `history`. Each message counts once in a
-frame: where it joined first, as long as that run is in the frame too. When the parent is not there, the history stays:
-no other row tells of it; of several runs that go on from such a parent the first keeps it. A run that was given a list
-of messages has no parent, and its history is its own.
+A run with a parent begins with the parent's conversation: rows with source `history`. Each message counts once: where
+it joined first, as long as that run is in the source, and in `runs=`, too. When the parent is not there, the history
+stays: no other row tells of it; of several runs that go on from such a parent the first keeps it. `where=` picks rows
+after that, and so gives rows that the whole frame has. A run that was given a list of messages has no parent, and its
+history is its own.
 """
 
 from __future__ import annotations

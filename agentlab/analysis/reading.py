@@ -17,7 +17,7 @@ from agentlab.analysis.filters import Filter, Where
 from agentlab.analysis.inherited import NEEDED, Inherited, Shared
 from agentlab.analysis.parquet import Export
 from agentlab.analysis.sources import Picked, Source, picked
-from agentlab.analysis.tables import Tables, run_id_of
+from agentlab.analysis.tables import Tables
 from agentlab.errors import InputError
 from agentlab.lab import pack
 
@@ -31,14 +31,15 @@ functions that make them."""
 _ARGUMENTS = """
     Args:
         source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
-        runs: Only runs with these ids.
+        runs: Only runs with these ids; the others count as not there.
         columns: Only these columns, in this order; the others are not read.
         where: Only rows that meet these conditions: by column a value, several, or `(operator, value)`; or an
             expression of `pyarrow.compute`. See `agentlab.analysis.filters`.
         limit: At most so many rows.
         offset: Rows to leave out first; the order of the rows is always the same.
         inherited: Messages that a run took over from its parent: `once` counts each with the run where it joined, as
-            long as that run is in the frame; `each` counts it with every run that has it.
+            long as that run is in the source and in `runs`, whatever `where` says; `each` counts it with every run
+            that has it.
         engine: `pandas`, `pyarrow` (a table), or `polars`.
 
     Raises:
@@ -159,9 +160,12 @@ def frame(name: str, *, reads: Sequence[str], logs: bool = False) -> Callable[[M
             wanted = chosen(name, columns)
             rows = Filter.of(where, columns_of(name))
             _check(limit, offset, inherited, engine)
-            with picked(source, runs, rows.runs) as stores:
-                shared = _shared(stores) if name in ("runs", "messages") and inherited == "once" else Shared()
-                table = _page(read(name, stores, wanted, rows, shared), wanted, limit, offset)
+            with picked(source, runs) as stores:
+                kept = [store.only(rows.runs(store.run_ids)) for store in stores]
+                shared = Shared()
+                if inherited == "once" and _counts_messages(name, (*wanted, *rows.columns)):
+                    shared = _shared(stores, kept)
+                table = _page(read(name, kept, wanted, rows, shared), wanted, limit, offset)
             return ENGINES[engine](wanted, table)
 
         read_frame.__name__ = read_frame.__qualname__ = f"{name}_df"
@@ -180,7 +184,7 @@ def read(
     if len(shared.keys):
         keys = NEEDED if name == "messages" else ("run_id", "n_messages")
         needed |= {column.name: column for column in columns_of(name) if column.name in keys}
-    for store in stores:
+    for store in (each for each in stores if each.families):
         for table in _unfiltered(name, store, tuple(needed.values()), rows if not len(shared.keys) else None):
             counted = shared.counted(table) if name == "runs" and "n_messages" in needed else table
             counted = shared.without(counted) if name == "messages" else counted
@@ -203,8 +207,9 @@ def read_made(
     _check(limit, offset, "once", engine)
     needed = tuple({column.name: column for column in (*wanted, *rows.columns)}.values())
     names = frozenset(column.name for column in needed)
-    with picked(source, runs, rows.runs) as stores:
-        groups = (tables for store in stores for tables in made.groups(store, names))
+    with picked(source, runs, with_events=True) as stores:
+        kept = (store.only(rows.runs(store.run_ids)) for store in stores)
+        groups = (tables for store in kept for tables in made.groups(store, names))
         found = (rows.rows(made.made(tables, needed)).select([c.name for c in wanted]) for tables in groups)
         table = _page(found, wanted, limit, offset)
     return ENGINES[engine](wanted, table)
@@ -220,22 +225,18 @@ def _unfiltered(name: str, store: Picked, columns: Sequence[Column], rows: Filte
         yield made.made(tables, columns)
 
 
-def _shared(stores: Sequence[Picked]) -> Shared:
-    """The messages that runs of these stores share with the run they go on from."""
-    children = [_only_children(store) for store in stores]
-    if not any(each.families for each in children):
+def _counts_messages(name: str, columns: Sequence[Column]) -> bool:
+    return name == "messages" or (name == "runs" and any(column.name == "n_messages" for column in columns))
+
+
+def _shared(stores: Sequence[Picked], kept: Sequence[Picked]) -> Shared:
+    """The messages that runs of these stores share with the run they go on from; none are read where none matter."""
+    if not any(parent is not None for store in kept for _, parent in store.families):
         return Shared()
+    children = [store.only(run_id for run_id, parent in store.families if parent is not None) for store in stores]
     columns = [column for column in columns_of("messages") if column.name in NEEDED]
     every = partial(read, "messages", columns=columns, rows=Filter.of(None, ()), shared=Shared())
     return Shared.of(every(stores=children), every(stores=stores))
-
-
-def _only_children(store: Picked) -> Picked:
-    families = [family for family in store.families if family[1] is not None]
-    ids = {run_id for run_id, _ in families}
-    of_it = store.store
-    traces = [trace for trace in of_it if run_id_of(trace) in ids] if isinstance(of_it, list) else of_it
-    return Picked(traces, families)
 
 
 def _page(tables: Iterator[pa.Table], columns: Sequence[Column], limit: int | None, offset: int) -> pa.Table:

@@ -1,27 +1,36 @@
 """What frames can be made of, and the runs that are picked from it.
 
-A run, a trace, a lab, an experiment, a file or folder of any of these, or a list of them: all end as stores, in order,
-and a run that is in two of them counts once.
+A run, a trace, a lab, an experiment, a file or folder of any of these, or a list of them: all end as stores, in order.
+A run that is in two of them counts once: the copy with the most events, which was written last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import IOBase
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from agentlab.analysis.columns import columns_of
 from agentlab.analysis.files import open_path
 from agentlab.analysis.parquet import Export
 from agentlab.analysis.tables import LabTables, SeveralTables, TraceTables, run_id_of
 from agentlab.analysis.tables import Tables as Tables
 from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
+from agentlab.trace.events import EventBase
 from agentlab.trace.trace import Trace
 
 _EVENTS_AT_ONCE = 100_000
 """Traces in memory are gathered up to so many events, so that a thousand small ones do not take a thousand turns."""
+
+_NAMED_IDS = 5
+
+_OF_TABLES = ("__array__", "__dataframe__", "__arrow_c_stream__")
+"""What only tables and arrays have."""
 
 
 @runtime_checkable
@@ -53,6 +62,13 @@ class Picked:
         """The runs, in order."""
         return [run_id for run_id, _ in self.families]
 
+    def only(self, run_ids: Iterable[str]) -> Picked:
+        """Of these runs only those."""
+        wanted = set(run_ids)
+        store = self.store
+        kept = [each for each in store if run_id_of(each) in wanted] if isinstance(store, list) else store
+        return Picked(kept, [family for family in self.families if family[0] in wanted])
+
     def groups(self, parts: Sequence[str], *, logs: bool) -> Iterator[Tables]:
         """The tables of so many runs at a time as fit into the memory.
 
@@ -61,37 +77,40 @@ class Picked:
             logs: Whether the chunk logs will be.
 
         Raises:
-            InputError: It is an export, which has finished frames and no tables.
+            InputError: It is an export, which has finished frames and no tables, and runs are picked from it.
         """
+        if not self.families:
+            return
         match self.store:
             case Lab() as lab:
                 yield from (LabTables(lab, ids) for ids in lab.groups(self.run_ids, parts, logs=logs))
             case Export() as export:
-                raise InputError(f"{export} has frames and no events; this needs the lab or the traces themselves")
+                raise InputError(
+                    f"{export} has frames and no events; this needs the lab or the traces themselves of "
+                    f"{_some(self.run_ids)}, which stand nowhere else"
+                )
             case traces:
                 yield from map(TraceTables, _gathered(traces))
 
 
 @contextmanager
-def picked(
-    source: Source, runs: Sequence[str] | None = None, keep: Callable[[list[str]], Iterable[str]] | None = None
-) -> Iterator[list[Picked]]:
+def picked(source: Source, runs: Iterable[str] | None = None, *, with_events: bool = False) -> Iterator[list[Picked]]:
     """The runs of a source, store by store; labs that were opened for it are closed in the end.
 
     Args:
         source: What `Source` says.
         runs: Only runs with these ids.
-        keep: Picks among ids of runs.
+        with_events: Whether frames do not do: an export then counts only for runs that stand nowhere else.
 
     Raises:
         InputError: The source is something else.
         StoreError: A file of it cannot be read.
     """
     with ExitStack() as opened:
-        yield list(_picked(source, runs, keep, opened))
+        yield _picked(source, runs, opened, with_events=with_events)
 
 
-def tables_of(source: Source, runs: Sequence[str] | None = None) -> Tables:
+def tables_of(source: Source, runs: Iterable[str] | None = None) -> Tables:
     """The tables of a source, all at once; a run that is in it twice counts once.
 
     Args:
@@ -103,8 +122,8 @@ def tables_of(source: Source, runs: Sequence[str] | None = None) -> Tables:
         StoreError: A file of it cannot be read.
     """
     parts: list[Tables] = []
-    for each in _picked(source, runs, None, ExitStack()):
-        if isinstance(each.store, Lab):
+    for each in _picked(source, runs, ExitStack(), with_events=True):
+        if isinstance(each.store, Lab) and each.families:
             parts.append(LabTables(each.store, each.run_ids))
         else:
             parts += each.groups((), logs=True)
@@ -123,32 +142,65 @@ def trace_of(source: Source) -> Trace:
     raise InputError(f"one run or trace is needed here, not {source!r:.80}; of a lab, `lab.trace(run_id)` gives one")
 
 
-def _picked(
-    source: Source,
-    runs: Sequence[str] | None,
-    keep: Callable[[list[str]], Iterable[str]] | None,
-    opened: ExitStack,
-) -> Iterator[Picked]:
-    if runs is not None and (isinstance(runs, str) or not all(isinstance(run_id, str) for run_id in runs)):
+def _picked(source: Source, runs: Iterable[str] | None, opened: ExitStack, *, with_events: bool) -> list[Picked]:
+    wanted = _ids(runs)
+    found = [Picked(store, families) for store, families in _stores(_flat(source, opened))]
+    if wanted is not None:
+        found = [each.only(wanted) for each in found]
+    holders: dict[str, list[int]] = {}
+    for number, each in enumerate(found):
+        for run_id in dict.fromkeys(each.run_ids):
+            holders.setdefault(run_id, []).append(number)
+    several = {run_id: numbers for run_id, numbers in holders.items() if len(numbers) > 1}
+    if not several:
+        return found
+    lengths = [_lengths(each.store, [run_id for run_id in each.run_ids if run_id in several]) for each in found]
+
+    def rank(number: int, run_id: str) -> tuple[bool, int, bool]:
+        has_events = not isinstance(found[number].store, Export)
+        return has_events or not with_events, lengths[number].get(run_id, 0), has_events
+
+    best = {run_id: max(numbers, key=partial(rank, run_id=run_id)) for run_id, numbers in several.items()}
+    return [
+        each.only(run_id for run_id in each.run_ids if best.get(run_id, number) == number)
+        for number, each in enumerate(found)
+    ]
+
+
+def _lengths(store: Sequence[Trace] | Lab | Export, run_ids: Sequence[str]) -> dict[str, int]:
+    """How many events each of these runs has in a store."""
+    if not run_ids:
+        return {}
+    if isinstance(store, Lab):
+        return {info.run_id: info.n_events for info in store.runs()}
+    if isinstance(store, Export):
+        columns = [column for column in columns_of("runs") if column.name in ("run_id", "n_events")]
+        rows = [row for table in store.batches("runs", columns, run_ids) for row in table.to_pylist()]
+        return {row["run_id"]: row["n_events"] or 0 for row in rows}
+    return {run_id_of(trace): len(trace) for trace in store}
+
+
+def _ids(runs: Iterable[str] | None) -> list[str] | None:
+    """The ids that were asked for: an iterator gives them only once."""
+    if runs is None:
+        return None
+    ids = list(runs) if isinstance(runs, Iterable) and not isinstance(runs, str | bytes) else [None]
+    if not all(isinstance(run_id, str) for run_id in ids):
         raise InputError(f"`runs` takes a list of run ids, not {runs!r:.80}")
-    wanted = None if runs is None else set(runs)
-    seen: set[str] = set()
-    for store, families in _stores(_flat(source, opened)):
-        new = dict.fromkeys(run_id for run_id, _ in families if run_id not in seen)
-        kept = [run_id for run_id in new if wanted is None or run_id in wanted]
-        chosen = set(kept if keep is None else keep(kept))
-        seen.update(chosen)
-        traces = [each for each in store if run_id_of(each) in chosen] if isinstance(store, list) else store
-        yield Picked(traces, [family for family in families if family[0] in chosen])
+    return [str(run_id) for run_id in ids]
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(f"{run_id:.40}" for run_id in ids[:_NAMED_IDS]) + (", …" if len(ids) > _NAMED_IDS else "")
 
 
 def _stores(found: Iterable[Trace | Lab | Export]) -> Iterator[tuple[list[Trace] | Lab | Export, list[Family]]]:
-    """What was found with its runs; traces in a row together, each run once."""
+    """What was found with its runs; traces in a row together, each run once, as far as it has come."""
     traces: dict[str, Trace] = {}
     for each in found:
         if isinstance(each, Trace):
-            if len(each):
-                traces.setdefault(run_id_of(each), each)
+            if len(each) and len(each) > len(traces.get(run_id_of(each), ())):
+                traces[run_id_of(each)] = each
             continue
         if traces:
             yield list(traces.values()), list(map(_family, traces.values()))
@@ -168,17 +220,24 @@ def _flat(source: Any, opened: ExitStack) -> Iterator[Trace | Lab | Export]:
     elif isinstance(source, str | Path):
         for each in open_path(Path(source)):
             yield opened.enter_context(each) if isinstance(each, Lab) else each
-    elif isinstance(source, HasTrace):
-        yield source.trace
-    elif isinstance(source, Iterable) and not isinstance(source, bytes | dict):
+    elif not isinstance(source, type) and isinstance(trace := getattr(source, "trace", None), Trace):
+        yield trace
+    elif _is_a_list(source):
         for each in source:
             yield from _flat(each, opened)
-    elif isinstance(runs := getattr(source, "runs", None), Iterable) and not isinstance(runs, str | bytes | dict):
+    elif not isinstance(source, type) and _is_a_list(runs := getattr(source, "runs", None)):
         yield from _flat(runs, opened)
     else:
         raise InputError(
-            f"frames are made from a run, a trace, a lab, a file or folder, or a list of them, not from {source!r:.80}"
+            "frames are made from a run, a trace, a lab, a file or folder, or a list of them, "
+            f"not from {type(source).__name__} {source!r:.80}"
         )
+
+
+def _is_a_list(source: Any) -> bool:
+    """Whether it may hold runs: no table or array, whose rows are values, no event, no file that was opened."""
+    is_other = isinstance(source, type | str | bytes | bytearray | Mapping | IOBase | EventBase)
+    return isinstance(source, Iterable) and not is_other and not any(hasattr(source, name) for name in _OF_TABLES)
 
 
 def _gathered(traces: Sequence[Trace]) -> Iterator[list[Trace]]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from agentlab import Agent, ScriptedModel, frozen, say
 from agentlab.analysis.frames import events_df, messages_df, runs_df, steps_df
+from agentlab.analysis.latency_frames import latency_df
 from agentlab.analysis.sources import tables_of
+from agentlab.analysis.usage import usage_df
 from agentlab.errors import AgentLabError, InputError, StoreError
 from agentlab.lab.lab import Lab
 from agentlab.trace.trace import Trace
@@ -70,7 +76,7 @@ def test_files_that_sqlite_keeps_beside_an_open_lab_are_overlooked(folder: Path)
 def test_a_run_in_two_files_counts_once(folder: Path) -> None:
     trace_of(3, "run-b").to_jsonl(folder / "z.jsonl")
 
-    assert runs_df(folder)["run_id"].tolist() == ["run-a", "run-b", "run-c", "run-d"]
+    assert runs_df(folder)["run_id"].tolist() == ["run-a", "run-c", "run-d", "run-b"]
     assert runs_df([folder / "z.jsonl", folder])["n_steps"].tolist() == [3, 3, 4, 5]
 
 
@@ -208,7 +214,10 @@ async def test_a_lab_and_its_export_count_like_the_runs(tmp_path: Path) -> None:
 async def test_conditions_on_runs_say_which_are_there_and_others_do_not() -> None:
     runs = await family()
 
-    assert messages_df(runs, where={"run_id": runs[1].id})["text"].tolist() == ONCE[:4]
+    for where in ({"run_id": runs[1].id}, pc.field("run_id") == runs[1].id):
+        assert messages_df(runs, where=where)["text"].tolist() == ONCE[2:4]
+        assert runs_df(runs, where=where)["n_messages"].tolist() == [2]
+        assert runs_df(runs, where=where, columns=["run_id"])["run_id"].tolist() == [runs[1].id]
     assert messages_df(runs, runs=[runs[1].id])["text"].tolist() == ONCE[:4]
     assert messages_df(runs, where={"source": "history"}).empty
     assert messages_df(runs, columns=["text"], where={"text": "Two."}).shape == (1, 1)
@@ -225,3 +234,93 @@ async def test_a_history_of_plain_messages_is_ones_own() -> None:
 
 def test_steps_of_a_run_that_goes_on_are_its_own() -> None:
     assert steps_df([Story("run-1").step(reply()).end(), Story("run-2").step(reply()).end()])["step"].tolist() == [1, 1]
+
+
+def cut(n_steps: int, n_events: int) -> Trace:
+    return Trace(trace_of(n_steps).events[:n_events])
+
+
+@pytest.mark.parametrize(("older", "newer"), [("a", "z"), ("z", "a")])
+@pytest.mark.parametrize("kind", ["trace", "lab", "export"])
+def test_of_two_copies_that_with_the_most_events_counts(kind: str, older: str, newer: str, tmp_path: Path) -> None:
+    if kind == "trace":
+        cut(5, 10).to_jsonl(tmp_path / f"{older}.jsonl")
+    elif kind == "lab":
+        lab_at(tmp_path / f"{older}.db", cut(5, 10))
+    else:
+        cut(5, 10).to_parquet(tmp_path / older)
+    lab_at(tmp_path / f"{newer}.db", trace_of(5))
+
+    assert rows(runs_df(tmp_path), "n_steps", "status") == [(5, "finished")]
+    assert steps_df(tmp_path)["step"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_of_two_traces_in_a_list_the_longer_one_counts() -> None:
+    assert runs_df([cut(5, 10), trace_of(5)])["n_steps"].tolist() == [5]
+    assert runs_df([trace_of(5), cut(5, 10)])["n_steps"].tolist() == [5]
+
+
+@pytest.mark.parametrize("name", ["a-frames", "z-frames"])
+def test_an_export_beside_its_lab_is_in_nobodys_way(name: str, tmp_path: Path) -> None:
+    lab = lab_at(tmp_path / "lab.db", cut(3, 20))
+    expected = latency_df(lab), usage_df(lab)
+    trace_of(3).to_parquet(tmp_path / name)
+
+    pd.testing.assert_frame_equal(latency_df(tmp_path), expected[0])
+    pd.testing.assert_frame_equal(usage_df(tmp_path), expected[1])
+    assert runs_df(tmp_path)["status"].tolist() == ["finished"]
+
+
+def test_runs_that_only_an_export_has_are_named(folder: Path) -> None:
+    for make in (latency_df, usage_df):
+        with pytest.raises(
+            InputError, match=r"c-frames has frames and no events; .* of run-d, which stand nowhere else"
+        ):
+            make(folder)
+        assert len(make(folder, runs=["run-a"])) > 0
+
+
+@pytest.mark.parametrize("make", [messages_df, latency_df])
+def test_runs_may_come_from_an_iterator(make: Any, folder: Path) -> None:
+    assert set(make(folder, runs=iter(["run-b", "run-c"]))["run_id"]) == {"run-b", "run-c"}
+    assert set(make(folder, runs=pd.Series(["run-b"]))["run_id"]) == {"run-b"}
+
+
+@pytest.mark.parametrize("runs", [5, [5], "run-b", b"run-b", [None]], ids=repr)
+def test_runs_that_are_no_ids_are_refused(runs: Any) -> None:
+    with pytest.raises(InputError, match="`runs` takes a list of run ids, not"):
+        runs_df(Lab(), runs=runs)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pd.DataFrame({"run_id": ["run-1"]}),
+        pd.Series(["run-1"]),
+        np.array(["run-1"]),
+        pa.table({"run_id": ["run-1"]}),
+        pd.DataFrame,
+        Trace,
+        trace_of(1).events,
+        trace_of(1).events[0],
+        SimpleNamespace(trace="run-1"),
+        {"run-1": trace_of(1)},
+        bytearray(b"run-1"),
+    ],
+    ids=lambda source: type(source).__name__,
+)
+def test_what_is_no_source_is_told(source: Any) -> None:
+    with pytest.raises(InputError, match=r"frames are made from a run, a trace, a lab, .*, not from "):
+        runs_df(source)
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.jsonl"])
+def test_a_pipe_is_not_waited_for(name: str, folder: Path) -> None:
+    os.mkfifo(folder / name)
+    writer = os.open(folder / name, os.O_RDWR)  # else a broken check would hang here
+    os.write(writer, b"something else than a run")
+    try:
+        with pytest.raises(InputError, match=r"pipe.* is neither a file nor a folder"):
+            runs_df(folder)
+    finally:
+        os.close(writer)
