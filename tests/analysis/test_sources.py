@@ -103,11 +103,11 @@ def test_something_else_in_a_folder_is_named(name: str, content: bytes, said: st
         runs_df(folder)
 
 
-def test_a_trace_that_does_not_fold_is_named(tmp_path: Path) -> None:
+def test_a_trace_without_its_beginning_is_named(tmp_path: Path) -> None:
     path = trace_of(2).to_jsonl(tmp_path / "cut.jsonl")
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[6:]))
 
-    with pytest.raises(StoreError, match=r"cut\.jsonl: the events of run-1 do not make a trace: "):
+    with pytest.raises(StoreError, match=r"cut\.jsonl, line 1 has event 6 of 'run-1' where 0 is next"):
         runs_df(tmp_path)
 
 
@@ -324,3 +324,40 @@ def test_a_pipe_is_not_waited_for(name: str, folder: Path) -> None:
             runs_df(folder)
     finally:
         os.close(writer)
+
+
+def lines_of(n_steps: int, tmp_path: Path) -> list[bytes]:
+    return trace_of(n_steps).to_jsonl(tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def test_a_trace_that_was_written_twice_into_a_file_counts_once(tmp_path: Path) -> None:
+    lines = lines_of(3, tmp_path)
+    (tmp_path / "whole.jsonl").write_bytes(b"".join(lines + lines))
+
+    pd.testing.assert_frame_equal(runs_df(tmp_path), runs_df(trace_of(3)))
+    assert Trace.from_jsonl(tmp_path / "whole.jsonl").events == trace_of(3).events
+
+
+def test_lines_that_do_not_follow_are_refused(tmp_path: Path) -> None:
+    lines, path = lines_of(3, tmp_path), tmp_path / "whole.jsonl"
+    other = lines[2].replace(b"How many cats?", b"How many dogs?")
+    assert other != lines[2]
+    for broken, said in (
+        (lines[:5] + lines[6:], r"line 6 has event 6 of 'run-1' where 5 is next: lines are missing"),
+        (lines[::-1], r"line 1 has event \d+ of 'run-1' where 0 is next"),
+        ([*lines, other], r"line \d+ has another event 2 of 'run-1'"),
+        ([*lines[:4], lines[7].strip()], r"line 5 has event 7 of 'run-1' where 4 is next"),
+    ):
+        path.write_bytes(b"".join(broken))
+        for read in (runs_df, Trace.from_jsonl):
+            with pytest.raises(StoreError, match=rf"whole\.jsonl, {said}"):
+                read(path)
+
+
+def test_events_of_types_not_known_here_count_as_lines(tmp_path: Path) -> None:
+    text = b"".join(lines_of(3, tmp_path))
+    later = text.replace(b'"type":"continuation_decided"', b'"type":"later_decided"')
+    assert later != text
+    (tmp_path / "whole.jsonl").write_bytes(later)
+
+    assert runs_df(tmp_path)["n_steps"].tolist() == [3]
