@@ -2,7 +2,10 @@
 // The calls of a run that wait for a person: the first one open, the others in a queue below.
 import { answerPanel } from "./parts/answer_panel.js";
 import { approvalKey, approvalPart } from "./parts/approval.js";
-import { button, h, put, readJson } from "./parts/dom.js";
+import { approveAllPanel, stillWaiting } from "./parts/approve_all.js";
+import { button, h, isTyping, put, readJson } from "./parts/dom.js";
+import { goneWords, kernelLine } from "./parts/kernel_line.js";
+import { LostLetters } from "./parts/settling.js";
 
 /** @typedef {import("./parts/approval.js").Ask} Ask */
 /** @typedef {import("./parts/approval.js").Decide} Decide */
@@ -10,6 +13,8 @@ import { button, h, put, readJson } from "./parts/dom.js";
 /** @typedef {{ run_id: string, asks: Ask[], done: { tool: string, call_id: string, words: string }[], note: string }} CardState */
 
 const PING_EVERY_MS = 1000;
+/** A part that moved less than this is where the hand expects it. */
+const CARD_MOVED_PX = 4;
 let cardIds = 0;
 
 /**
@@ -45,23 +50,45 @@ function renderCard({ model, el }) {
   let pinging;
 
   const current = () => parts.get(openCall(state.asks, chosen) ?? "");
-  const send = (/** @type {Decide} */ decision) => model.send(decision);
+  const lostLetters = new LostLetters();
+  /** What is said once the kernel is gone; empty before. */
+  let gone = "";
+  const line = kernelLine(model, () => {
+    gone = goneWords(state.run_id);
+    clearInterval(pinging);
+    for (const part of parts.values()) part.lost(gone);
+    put(note, gone);
+    put(status, gone);
+    put(all);
+    put(denyPlace);
+  });
+  const send = (/** @type {Decide} */ decision) => void line(decision);
+  /** @param {{ el: HTMLElement, focus: () => void }} panel */
+  const openAll = (panel) => (put(denyPlace, panel.el), panel.focus());
   const denyAll = button("Deny all…", () => {
-    if (denyPlace.firstChild) return put(denyPlace);
+    const shown = state.asks;
     const close = () => (put(denyPlace), denyAll.focus());
-    const panel = answerPanel({ id, label: `Why are these ${state.asks.length} calls denied? The model reads this; it may stay empty.`, go: "Deny all", quick: true }, (text) => {
+    const panel = answerPanel({ id, label: `Why are these ${shown.length} calls denied? The model reads this; it may stay empty.`, go: "Deny all", quick: true }, (text) => {
       put(denyPlace);
-      for (const { call_id, call_hash } of state.asks) send({ type: "decide", call_id, call_hash, action: "deny", ...(text && { reason: text }) });
+      for (const { call_id, call_hash } of stillWaiting(shown, state.asks)) send({ type: "decide", call_id, call_hash, action: "deny", ...(text && { reason: text }) });
     }, close);
     panel.el.addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), event.preventDefault(), close()));
-    put(denyPlace, panel.el);
-    panel.focus();
+    openAll(panel);
   });
-  const approveAll = button("Approve all", () => state.asks.forEach((ask) => parts.get(ask.call_id)?.approve()));
+  const approveAll = button("Approve all…", () => {
+    const shown = state.asks;
+    openAll(approveAllPanel(shown, 0, () => {
+      put(denyPlace);
+      root.focus({ preventScroll: true });
+      for (const ask of stillWaiting(shown, state.asks)) parts.get(ask.call_id)?.approve();
+    }, () => (put(denyPlace), approveAll.focus())));
+  });
 
   function draw() {
-    const hadFocus = root.contains(document.activeElement) && document.activeElement !== root;
+    const held = /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
+    const hadFocus = root.contains(held) && held !== root;
     const before = openCall(state.asks, chosen);
+    const top = current()?.el.getBoundingClientRect().top ?? 0;
     state = /** @type {CardState} */ (readJson(model.get("snapshot")));
     const ids = new Set(state.asks.map((ask) => ask.call_id));
     for (const [call_id, part] of parts) {
@@ -82,9 +109,15 @@ function renderCard({ model, el }) {
     if (n < 2) put(denyPlace);
     put(donePlace, state.done.length > 0 && h("ul", {}, ...state.done.map(({ tool, words }) => h("li", {}, h("code", {}, tool), ` ${words}`))));
     put(status, title.textContent);
-    if (hadFocus && openCall(state.asks, chosen) !== before) (current() ? current()?.focusFirst() : root.focus());
+    if (held && hadFocus && isTyping(held) && !held.isConnected) {
+      lostLetters.begin(); // the words go on, and none of them is a command
+      root.focus({ preventScroll: true });
+      put(status, "what you wrote to was decided elsewhere; your words were not sent");
+    } else if (hadFocus && (!held?.isConnected || openCall(state.asks, chosen) !== before)) (current() ?? { focusFirst: () => root.focus() }).focusFirst();
+    const now = current();
+    if (now && (openCall(state.asks, chosen) !== before || Math.abs(now.el.getBoundingClientRect().top - top) > CARD_MOVED_PX)) now.settle();
     clearInterval(pinging);
-    if (n) pinging = setInterval(() => model.send({ type: "ping" }), PING_EVERY_MS);
+    if (n && !gone) pinging = setInterval(() => line({ type: "ping" }), PING_EVERY_MS);
   }
   /** Rows stay where they are: who types in one is not disturbed when another goes. */
   function drawAsks() {
@@ -107,6 +140,7 @@ function renderCard({ model, el }) {
     const look = () => {
       chosen = ask.call_id;
       drawAsks();
+      current()?.settle();
       current()?.focusFirst();
     };
     const words = [h("code", {}, ask.tool), h("span", {}, ask.arguments_json.replace(/\s+/g, " ").slice(0, 200)), h("small", {}, ask.queue.join(" of "))];
@@ -119,12 +153,13 @@ function renderCard({ model, el }) {
     if (content.type === "decided" && fields.error) put(status, fields.error);
     if (content.type === "problem") put(note, fields.text);
   }
-  root.addEventListener("keydown", (event) => approvalKey(event, current()));
+  root.addEventListener("keydown", (event) => lostLetters.takes(event) || approvalKey(event, current()));
+  root.addEventListener("pointerdown", () => lostLetters.end(), true);
   model.on("change:snapshot", draw);
   model.on("msg:custom", hear);
   draw();
   put(el, root);
-  if (state.asks.length) model.send({ type: "ping" });
+  if (state.asks.length) line({ type: "ping" });
   return () => {
     clearInterval(pinging);
     for (const part of parts.values()) part.destroy();

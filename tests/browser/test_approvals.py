@@ -134,6 +134,7 @@ def test_choices_lists_and_nested_objects_are_edited_in_the_form(opened: Opening
 
     asked.get_by_role("textbox", name="zip_code").fill("abc")
     press(asked, "Approve edited")
+    expect(asked.locator(".al-slot-error:visible")).to_contain_text("pattern")  # Python's word, beside the field
     assert value(lab, "len(run.pending)") == 1
     asked.get_by_role("textbox", name="zip_code").fill("20099")
     asked.get_by_role("button", name="remove").last.click()
@@ -185,6 +186,8 @@ def test_a_queue_is_approved_as_a_whole(opened: Opening) -> None:
     waiting(lab, n=2)
 
     press(live(lab), "Approve all")
+    expect(live(lab).locator(".al-allpanel")).to_contain_text("Approve these 3 calls")
+    press(live(lab), "Approve these 3")
 
     ended(lab)
     assert sorted(order["item"] for order in ran(lab)) == ["gloves", "tape", "tips"]

@@ -41,10 +41,13 @@ test("the call that was chosen stays open as long as it waits", () => {
 
 test("keys act on a call, but not where letters are typed, nor with a control key, nor without a call", () => {
   const done = [];
-  const part = { approve: () => done.push("approve"), deny: () => done.push("deny"), edit: () => done.push("edit") };
+  let isSettling = false;
+  const part = { isSettling: () => isSettling, approve: () => done.push("approve"), deny: () => done.push("deny"), edit: () => done.push("edit") };
   const press = (key, more = {}, on = part) => approvalKey({ key, target: null, preventDefault() {}, stopPropagation() {}, ...more }, on);
   assert.deepEqual(["a", "d", "e", "x"].map((key) => press(key)), [true, true, true, false]);
   assert.deepEqual([{ ctrlKey: true }, { metaKey: true }, { altKey: true }, { repeat: true }, { target: { closest: () => ({}) } }].map((more) => press("a", more)), [false, false, false, false, false]);
   assert.equal(press("a", {}, null), false);
+  isSettling = true;
+  assert.equal(press("a"), true, "taken, so that nobody else acts on it");
   assert.deepEqual(done, ["approve", "deny", "edit"]);
 });

@@ -4,6 +4,7 @@ import { alwaysPanel } from "./always.js";
 import { answerPanel } from "./answer_panel.js";
 import { argumentsEditor } from "./arguments_editor.js";
 import { button, h, isTyping, put } from "./dom.js";
+import { Settling } from "./settling.js";
 
 /**
  * @typedef {object} Ask
@@ -20,7 +21,7 @@ import { button, h, isTyping, put } from "./dom.js";
  * @property {string[][]} patterns
  */
 /** @typedef {{ type: "decide", call_id: string, call_hash: string, action: string, arguments_json?: string, reason?: string, response?: string, always?: import("./always.js").AlwaysScope }} Decide */
-/** @typedef {{ el: HTMLElement, update: (ask: Ask) => void, problem: (text: string | null) => void, focusFirst: () => void, approve: () => void, deny: () => void, edit: () => void, destroy: () => void }} ApprovalPart */
+/** @typedef {{ el: HTMLElement, update: (ask: Ask) => void, problem: (text: string | null) => void, focusFirst: () => void, approve: () => void, deny: () => void, edit: () => void, settle: () => void, isSettling: () => boolean, lost: (text: string) => void, destroy: () => void }} ApprovalPart */
 
 /** After so long without an answer the page says that Python is busy. */
 const PATIENCE_MS = 6000;
@@ -48,7 +49,7 @@ export function approvalKey(event, part) {
   if (!deed) return false;
   event.preventDefault();
   event.stopPropagation();
-  deed();
+  if (!part.isSettling()) deed();
   return true;
 }
 
@@ -60,6 +61,7 @@ export function approvalKey(event, part) {
  */
 export function approvalPart(ask, send) {
   const el = h("section", { class: "al-approval", role: "group", "aria-keyshortcuts": "a d e", data: { callId: ask.call_id } });
+  const settling = new Settling(el);
   /** @type {ReturnType<typeof approvalBody>} */
   let body;
   function start(/** @type {Ask} */ now) {
@@ -67,6 +69,7 @@ export function approvalPart(ask, send) {
     body = approvalBody(now, send);
     el.setAttribute("aria-label", `${now.tool} waits for a decision`);
     put(el, body.el);
+    settling.begin(body.deciding);
   }
   start(ask);
   return {
@@ -81,7 +84,12 @@ export function approvalPart(ask, send) {
     approve: () => body.approve(),
     deny: () => body.deny(),
     edit: () => body.edit(),
-    destroy: () => body.destroy(),
+    /** It has moved: what was meant for another call must not decide this one. */
+    settle: () => settling.begin(body.deciding),
+    isSettling: () => settling.isOn,
+    /** Nobody hears it any more. */
+    lost: (text) => body.lost(text),
+    destroy: () => (settling.end(), body.destroy()),
   };
 }
 
@@ -215,7 +223,9 @@ function approvalBody(ask, send) {
     approve,
     deny: () => can("deny") && toggle("deny", denyIt),
     edit: () => !isSent && editor.focusFirst(),
-    focusFirst: () => (approveIt.hidden ? denyIt : approveIt).focus(),
+    deciding: [bar, panel],
+    /** Never a button: a key that was meant for another call would press it. */
+    focusFirst: () => head.focus({ preventScroll: true }),
     /** @param {Ask} now */
     update: (now) => {
       if (now.asked_s !== null) since_ms = Date.now() - now.asked_s * 1000;
@@ -234,6 +244,14 @@ function approvalBody(ask, send) {
       showError(text);
       if (editor.isChanged()) editor.tell(text);
       if (isOurs) head.focus({ preventScroll: true }); // who types elsewhere goes on
+    },
+    /** @param {string} text */
+    lost: (text) => {
+      clearInterval(clock);
+      clearTimeout(patience);
+      isSent = true;
+      drawButtons();
+      put(status, text);
     },
     destroy: () => (clearInterval(clock), clearTimeout(patience)),
   };

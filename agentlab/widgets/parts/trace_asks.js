@@ -3,13 +3,17 @@
 // of them, and a sign of life to Python as long as somebody could answer here.
 
 import { approvalPart } from "./approval.js";
-import { button, h, put } from "./dom.js";
+import { approveAllPanel, stillWaiting } from "./approve_all.js";
+import { button, h, isTyping, put } from "./dom.js";
+import { LostLetters } from "./settling.js";
 import { activeIn } from "./strip.js";
 
 /** @typedef {import("./trace_store.js").TraceStore} TraceStore */
 /** @typedef {{ row: number, ask: any }} Waiting */
 
 const TRACE_PING_MS = 1000;
+/** A form that moved less than this is where the hand expects it. */
+const MOVED_PX = 4;
 
 /**
  * Who is to be answered first: by the queue, then by row.
@@ -32,7 +36,8 @@ export function pendingWords(pending) {
 export class TraceAsks {
   /**
    * @param {TraceStore} store
-   * @param {{ goTo: (row: number) => void, isHere: () => boolean }} host `isHere`: the view is in the page
+   * @param {{ goTo: (row: number) => void, isHere: () => boolean, root: HTMLElement, say: (words: string) => void }} host
+   *   `isHere`: the view is in the page
    */
   constructor(store, host) {
     this.store = store;
@@ -43,10 +48,15 @@ export class TraceAsks {
     this.waiting = [];
     this.words = h("strong");
     this.tools = h("span", { class: "al-bannertools" });
-    this.all = button("Approve all", () => this.approveAll(), { hidden: true, title: "Each as it stands in its form" });
+    this.all = button("Approve all…", () => this.askForAll(), { hidden: true });
+    this.allPlace = h("div", { class: "al-allplace" });
+    this.letters = new LostLetters();
+    /** What is said once the kernel is gone; empty before. */
+    this.gone = "";
     this.el = h(
       "div", { class: "al-banner", hidden: true }, this.words, this.tools, this.all,
       button("Go to it", () => this.goToFirst(), { class: "al-primary" }),
+      this.allPlace,
     );
     this.timer = 0;
   }
@@ -55,12 +65,33 @@ export class TraceAsks {
   update() {
     const { trace } = this.store;
     this.waiting = inQueue(trace.asks.map((row) => ({ row, ask: trace.rows.get(row)?.ask })));
-    for (const [id, part] of [...this.parts]) {
-      if (this.waiting.some(({ ask }) => ask.call_id === id)) continue;
+    const gone = [...this.parts].filter(([id]) => !this.waiting.some(({ ask }) => ask.call_id === id));
+    for (const [id, part] of gone) {
       this.parts.delete(id);
       part.destroy();
     }
+    if (gone.length) for (const part of this.parts.values()) part.settle(); // a click or key may have been meant for those
     return this.tell(Math.max(this.waiting.length, trace.head.pending ?? 0));
+  }
+
+  /**
+   * Let news change the page, and see to it that no click or letter decides another call than it was meant for.
+   * @param {() => void} change
+   */
+  during(change) {
+    const held = activeIn(this.host.root);
+    const wrote = !!held && this.host.root.contains(held) && isTyping(held);
+    const tops = new Map([...this.parts.values()].filter(({ el }) => el.isConnected).map((part) => [part, topOf(part)]));
+    change();
+    if (wrote && !held.isConnected) {
+      this.letters.begin();
+      this.host.root.focus({ preventScroll: true });
+      this.host.say("what you wrote to was decided elsewhere; your words were not sent");
+    }
+    if (!tops.size) return;
+    requestAnimationFrame(() => {
+      for (const [part, top] of tops) if (part.el.isConnected && Math.abs(topOf(part) - top) > MOVED_PX) part.settle();
+    });
   }
 
   /**
@@ -79,6 +110,7 @@ export class TraceAsks {
       this.store.send(decision);
     });
     this.parts.set(ask.call_id, part);
+    if (this.gone) part.lost(this.gone);
     return part;
   }
 
@@ -98,9 +130,26 @@ export class TraceAsks {
     this.parts.get(callId)?.problem(problem);
   }
 
-  /** Every call that waits, also those whose rows are out of sight; one with a faulty edit goes on waiting. */
-  approveAll() {
-    for (const { ask } of [...this.waiting]) this.part(ask).approve();
+  /** Ask once more before all run: those at hand, also out of sight; one with a faulty edit goes on waiting. */
+  askForAll() {
+    const shown = this.waiting.map(({ ask }) => ask);
+    const close = () => (put(this.allPlace), this.all.focus());
+    const panel = approveAllPanel(shown, (this.store.trace.head.pending ?? 0) - shown.length, () => {
+      put(this.allPlace);
+      this.host.root.focus({ preventScroll: true });
+      for (const ask of stillWaiting(shown, this.waiting.map((one) => one.ask))) this.part(ask).approve();
+    }, close);
+    put(this.allPlace, panel.el);
+    panel.focus();
+  }
+
+  /** Nobody hears this view any more. @param {string} words */
+  lost(words) {
+    this.gone = words;
+    clearInterval(this.timer);
+    for (const part of this.parts.values()) part.lost(words);
+    put(this.allPlace);
+    this.all.disabled = true;
   }
 
   goToFirst() {
@@ -121,7 +170,8 @@ export class TraceAsks {
     this.all.hidden = this.waiting.length < 2;
     if (isNew) put(this.words, words);
     put(this.tools, ...this.waiting.slice(0, 3).map(({ ask }) => h("code", {}, h("bdi", {}, ask.tool))), this.waiting.length > 3 && "…");
-    if (pending && !this.timer) {
+    if (this.waiting.length < 2) put(this.allPlace);
+    if (pending && !this.timer && !this.gone) {
       this.timer = window.setInterval(() => this.ping(), TRACE_PING_MS);
       queueMicrotask(() => this.ping());
     } else if (!pending && this.timer) {
@@ -135,4 +185,9 @@ export class TraceAsks {
   ping() {
     if (this.timer && this.host.isHere()) this.store.send({ type: "ping" });
   }
+}
+
+/** @param {{ el: HTMLElement }} part */
+function topOf({ el }) {
+  return el.getBoundingClientRect().top;
 }

@@ -18,6 +18,7 @@ const ANSWER_KEYS = new Map([["a", "approve"], ["d", "deny"], ["e", "edit"]]);
  */
 export function traceKey(pane, event) {
   const target = /** @type {Element} */ (event.target);
+  if (pane.asks.letters.takes(event)) return;
   if (isTyping(target)) event.stopPropagation(); // a notebook has keys of its own
   else if (isCommand(event, target) && actOnKey(pane, event)) {
     event.preventDefault();
@@ -83,6 +84,10 @@ function answerCall(pane, deed) {
     return true;
   }
   const part = pane.asks.partOf(meant);
+  if (part?.isSettling()) {
+    pane.say("the calls that wait have just changed; press the key again");
+    return true;
+  }
   if (deed === "approve") part?.approve();
   else if (deed === "deny") part?.deny();
   else part?.edit();

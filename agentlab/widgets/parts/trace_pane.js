@@ -2,6 +2,7 @@
 // One view of a trace: head, strip, bar and list, and what happens between them.
 
 import { button, h, isTyping, put } from "./dom.js";
+import { goneWords } from "./kernel_line.js";
 import { indexOfRow, lastUpTo } from "./offsets.js";
 import { Panel } from "./panel.js";
 import { TimeStrip } from "./strip.js";
@@ -48,6 +49,8 @@ export class TracePane {
     this.asks = new TraceAsks(store, {
       goTo: (row) => this.goToAsk(row),
       isHere: () => root.isConnected,
+      root,
+      say: (words) => this.say(words),
     });
     this.notice = h("p", { class: "al-error al-notice", hidden: true, role: "alert" });
     this.status = h("div", { class: "al-sr", role: "status" });
@@ -73,7 +76,8 @@ export class TracePane {
     root.addEventListener("keydown", (event) => traceKey(this, event));
     root.addEventListener("focusin", (event) => this.focused(event));
     feed.addEventListener("pointerdown", (event) => this.setMark(this.list.rowOf(/** @type {Element} */ (event.target))));
-    this.deaf = store.listen((news) => this.hear(news));
+    root.addEventListener("pointerdown", () => this.asks.letters.end(), true);
+    this.deaf = store.listen((news) => this.asks.during(() => this.hear(news)));
   }
 
   /** Draw it all for the first time; the root is in its place. */
@@ -81,6 +85,7 @@ export class TracePane {
     const { trace } = this.store;
     this.list.following = trace.live && trace.goto === null;
     this.all();
+    if (this.store.isGone) this.lost();
     if (trace.goto !== null) this.goTo(trace.goto, "middle");
   }
 
@@ -104,7 +109,8 @@ export class TracePane {
       this.list.draw();
       this.pages.arrived();
       this.waiting();
-    } else if (news.what === "rows") this.changed(news);
+    } else if (news.what === "gone") this.lost();
+    else if (news.what === "rows") this.changed(news);
     else this.message(news.type, news.fields);
   }
 
@@ -137,6 +143,14 @@ export class TracePane {
       put(this.notice, fields.text ?? "something went wrong");
       this.notice.hidden = false;
     } else this.extracts.hear(type, fields);
+  }
+
+  /** Nobody hears this view any more: what it shows stays. */
+  lost() {
+    const words = goneWords(this.store.trace.runId);
+    put(this.notice, words);
+    this.notice.hidden = false;
+    this.asks.lost(words);
   }
 
   /** All of it may be new. */

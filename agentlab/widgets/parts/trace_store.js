@@ -2,12 +2,13 @@
 // One trace of a model, shared by all its views: it hears Python, and tells the views what has changed.
 
 import { readJson } from "./dom.js";
+import { kernelLine } from "./kernel_line.js";
 import { applyBatch, putPages, putWhole, readTrace } from "./trace_state.js";
 
 /** @typedef {import("./trace_state.js").Grown} Grown */
 /**
  * @typedef {{ what: "all" } | { what: "rows", from: number | null, grown: Grown[], head: boolean, strip: boolean }
- *   | { what: "pages" } | { what: "message", type: string, fields: any }} News
+ *   | { what: "pages" } | { what: "gone" } | { what: "message", type: string, fields: any }} News
  */
 /**
  * @typedef {object} ModelLike the part of a widget's model that is used
@@ -22,6 +23,11 @@ export class TraceStore {
   /** @param {ModelLike} model */
   constructor(model) {
     this.model = model;
+    this.isGone = false;
+    this.line = kernelLine(model, () => {
+      this.isGone = true;
+      this.tell({ what: "gone" });
+    });
     this.trace = readTrace(readJson(model.get("snapshot")));
     /** @type {Set<(news: News) => void>} */
     this.listeners = new Set();
@@ -42,7 +48,7 @@ export class TraceStore {
 
   /** @param {any} message */
   send(message) {
-    this.model.send(message);
+    this.line(message);
   }
 
   /** @private @param {News} news */
