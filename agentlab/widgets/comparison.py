@@ -233,7 +233,7 @@ _SHOWN_IF_ANY = ("Failed tool calls", "Cached tokens", "Reasoning tokens", "Time
 def _figures(trace: Trace) -> dict[str, _Figure]:
     usage, end_ns = trace.usage, trace.events[-1].t_ns if trace.events else 0
     ttfts = [step.ttft_s for step in trace.steps if step.ttft_s is not None]
-    times = [step_times(step, end_ns) for step in trace.steps]
+    times = [step_times(step, end_ns, over=trace.stop_reason is not None) for step in trace.steps]
     model_s, tool_s, human_s = map(float, map(sum, zip(*times, strict=True))) if times else (None, None, None)
     return {
         "Outcome": trace.stop_reason or trace.status,

@@ -93,10 +93,14 @@ class Heads:
         last_ns = self._trace.events[-1].t_ns if self._trace.events else 0
         return last_ns if now_ns is None else now_ns
 
+    @property
+    def _over(self) -> bool:
+        return self._trace.stop_reason is not None
+
     def _all_ns(self, end_ns: int, asked: Collection[str]) -> Times:
         """Model, tool and human time of all steps."""
         self._settle()
-        last = [_times_ns(step, end_ns, asked) for step in self._trace.steps[-1:]]
+        last = [_times_ns(step, end_ns, asked, over=self._over) for step in self._trace.steps[-1:]]
         model_ns, tool_ns, human_ns = zip(self._sums_ns[-1], *last, strict=True)
         return sum(model_ns), sum(tool_ns), sum(human_ns)
 
@@ -107,7 +111,7 @@ class Heads:
         for number in range(first, len(steps) - 1):
             step, (model_ns, tool_ns, human_ns) = steps[number], self._sums_ns[-1]
             end_ns = steps[number + 1].started_ns if step.finished_ns is None else step.finished_ns
-            times = _times_ns(step, end_ns, ())
+            times = _times_ns(step, end_ns, (), over=True)
             self._sums_ns.append((model_ns + times[0], tool_ns + times[1], human_ns + times[2]))
             self._failed.append(self._failed[-1] + step_failed(step))
             usages += [call.usage for call in step.model_calls]
@@ -151,12 +155,14 @@ class Heads:
         self, first: int, end: int, end_ns: int, asked: Collection[str]
     ) -> tuple[int, str, float, float, float, bool]:
         """The bar of the steps from one up to, and without, another, without its row."""
-        steps, over = self._trace.steps, min(end, len(self._sums_ns) - 1)
-        failed = self._failed[over] > self._failed[first]
-        times = [after - before for after, before in zip(self._sums_ns[over], self._sums_ns[first], strict=True)]
-        if over < end:  # the last step goes on
-            failed = failed or step_failed(steps[over])
-            times = [sum(both) for both in zip(times, _times_ns(steps[over], end_ns, asked), strict=True)]
+        steps, n_over = self._trace.steps, min(end, len(self._sums_ns) - 1)
+        failed = self._failed[n_over] > self._failed[first]
+        times = [after - before for after, before in zip(self._sums_ns[n_over], self._sums_ns[first], strict=True)]
+        if n_over < end:  # the last step goes on
+            failed = failed or step_failed(steps[n_over])
+            times = [
+                sum(both) for both in zip(times, _times_ns(steps[n_over], end_ns, asked, over=self._over), strict=True)
+            ]
         model_s, tool_s, human_s = (time_ns / 1e9 for time_ns in times)
         number, last = steps[first].number, steps[end - 1].number
         name = f"Step {number}" if number == last else f"Steps {number} to {last}"
@@ -178,19 +184,21 @@ def _more_usd(sum_usd: float | None, step: Step, price: Price | None) -> float |
     return sum_usd
 
 
-def step_times(step: Step, now_ns: int) -> tuple[float, float, float]:
+def step_times(step: Step, now_ns: int, *, over: bool = False) -> tuple[float, float, float]:
     """Model, tool and human time of a step [s], told apart as in `runs_df`: each moment counts once.
 
     Args:
         step: The step.
         now_ns: The end of what is still under way.
+        over: The run is over, so questions without an answer were open until then.
     """
-    model_ns, tool_ns, human_ns = _times_ns(step, now_ns, ())
+    model_ns, tool_ns, human_ns = _times_ns(step, now_ns, (), over=over)
     return model_ns / 1e9, tool_ns / 1e9, human_ns / 1e9
 
 
-def _times_ns(step: Step, now_ns: int, asked: Collection[str]) -> Times:
-    human = [interval for call in step.tool_calls for interval in _human_ns(call, now_ns, asked)]
+def _times_ns(step: Step, now_ns: int, asked: Collection[str], *, over: bool) -> Times:
+    open_calls = {call.call_id for call in step.tool_calls} if over else asked
+    human = [interval for call in step.tool_calls for interval in _human_ns(call, now_ns, open_calls)]
     model = [
         (call.called.t_ns, now_ns if call.replied is None else call.replied.t_ns)
         for call in (*step.model_calls, *step.side_calls)
@@ -205,7 +213,10 @@ def _times_ns(step: Step, now_ns: int, asked: Collection[str]) -> Times:
 
 
 def _human_ns(call: ToolCallRecord, now_ns: int, asked: Collection[str]) -> Iterator[Interval]:
-    """When a person was asked about a call: from the question, or from when the one before handed it on."""
+    """When a person was asked about a call: from the question, or from when the one before handed it on.
+
+    A question that is over without an answer counts as one to a person, as it does in `runs_df`.
+    """
     if call.requested is None:
         return
     since_ns = call.requested.t_ns
@@ -213,8 +224,10 @@ def _human_ns(call: ToolCallRecord, now_ns: int, asked: Collection[str]) -> Iter
         if decision.approver_kind == "person" and decision.t_ns > since_ns:
             yield since_ns, decision.t_ns
         since_ns = max(since_ns, decision.t_ns)
-    if call.status == "waiting" and call.call_id in asked and now_ns > since_ns:
-        yield since_ns, now_ns
+    if call.decision is None and (call.returned is not None or call.call_id in asked):
+        end_ns = now_ns if call.returned is None else call.returned.t_ns
+        if end_ns > since_ns:
+            yield since_ns, end_ns
 
 
 def _covered_ns(intervals: list[Interval]) -> int:

@@ -21,6 +21,7 @@ from agentlab import (
     tool,
 )
 from agentlab.analysis.frames import runs_df
+from agentlab.trace.events import ToolReturned
 from agentlab.trace.trace import Trace
 from agentlab.trace.words import MISSING
 from agentlab.widgets.feed import Feed
@@ -110,26 +111,36 @@ async def hands_on(call):
     await asyncio.sleep(0.03)
 
 
+def without_open_questions(trace):
+    waiting = {record.call_id for record in trace.waiting}
+    return Trace([event for event in trace.events if getattr(event, "call_id", None) not in waiting])
+
+
 @pytest.mark.parametrize("approvers", [(JUDGE, PERSON), (Callback(hands_on), PERSON)])
 async def test_the_times_of_a_run_that_goes_on_are_those_of_the_frame_at_every_event(approvers):
     policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=approvers)
     script = [call("asked") + call("slow"), call("slow"), "Done."]
     run = Agent(ScriptedModel(script), [asked, slow], approval=policy).run("go")
     feed = Feed(run.trace, LiveRun(run), lambda *_, **__: None)
-    n_open = 0
-    async for event in run:
-        await asyncio.sleep(0.01)  # who is asked next has been asked by now
+    n_looks, n_decided = 0, 0
+    while run.status == "running":
+        await asyncio.sleep(0.004)
         feed.flush()
-        bars, frame = feed.snapshot()["strip"]["bins"], runs_df(Trace(list(run.trace.events))).iloc[0]
-        for n, name in ((3, "model_s"), (4, "tool_s"), (5, "human_s")):
-            told_s = sum(bar[n] for bar in bars)
-            if not run.pending and pd.notna(frame[name]):  # what is open has no time in a frame
-                assert told_s == pytest.approx(frame[name], abs=1e-9), (name, event)
-        if run.pending:
-            n_open += 1
-            run.approve(run.pending[0].call_id)
-    assert n_open == 3
-    assert frame["human_s"] > 0
+        bars, open_at_desk = feed.snapshot()["strip"]["bins"], run.pending
+        if not open_at_desk:  # a question that no person has yet is no time of people: the frame of all but it
+            n_looks += 1
+            frame = runs_df(without_open_questions(run.trace)).iloc[0]
+            for n, name in ((3, "model_s"), (4, "tool_s"), (5, "human_s")):
+                told_s = sum(bar[n] for bar in bars)
+                assert pd.isna(frame[name]) or told_s == pytest.approx(frame[name], abs=1e-9), (name, n_looks)
+        else:
+            n_decided += 1
+            run.approve(open_at_desk[0].call_id)
+    assert (n_decided, n_looks > 1) == (3, True)
+    ended = runs_df(run.trace).iloc[0]
+    told_s = [sum(bar[n] for bar in Heads(run.trace).strip(lambda step: 0)["bins"]) for n in (3, 4, 5)]
+    assert told_s == pytest.approx([ended["model_s"], ended["tool_s"], ended["human_s"]], abs=1e-9)
+    assert told_s[2] > 0
 
 
 def test_a_person_who_is_asked_second_is_waited_for_from_then_on():
@@ -143,6 +154,24 @@ def test_a_person_who_is_asked_second_is_waited_for_from_then_on():
     trace = story.end()
     (bar,) = Heads(trace).strip(lambda step: 0)["bins"]
     assert bar[5] == runs_df(trace).iloc[0]["human_s"] == 3.0
+
+
+@pytest.mark.parametrize("handed_on", [False, True])
+@pytest.mark.parametrize("came_back", [False, True])
+def test_a_question_that_nobody_answered_counts_as_in_the_frame(handed_on, came_back):
+    story = Story().step(finished=False)
+    story.ask("call-1", "delete")
+    story.wait(4.0)
+    if handed_on:
+        story.decide("call-1", "delete", "escalate", approver="judge", approver_kind="model")
+    story.wait(3.0)
+    if came_back:
+        story.emit(ToolReturned, call_id="call-1", tool="delete", status="error", text="cancelled")
+    story.wait(1.0)
+    going_on, trace = story.trace(live=True), story.end("cancelled")
+    told_s = [Heads(each).strip(lambda step: 0)["bins"][0][5] for each in (going_on, trace)]
+    assert told_s[1] == runs_df(trace).iloc[0]["human_s"] == (3.0 if handed_on else 7.0) + (not came_back)
+    assert told_s[0] == (told_s[1] if came_back else 0.0)
 
 
 async def test_the_time_in_which_a_person_is_waited_for_grows_in_the_strip():
