@@ -18,6 +18,7 @@ from functools import reduce
 from operator import and_
 from typing import Any, TypeAlias
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -63,7 +64,7 @@ class Filter:
         if where is None:
             return cls(None, (), None)
         if isinstance(where, pc.Expression):
-            return cls(_checked(where, declared), tuple(declared), None)
+            return cls(_checked(where, declared), tuple(declared), None, is_free=True)
         if not isinstance(where, Mapping):
             raise InputError(f"`where` takes conditions by column or an Arrow expression, not {where!r:.80}")
         known = {column.name: column for column in declared}
@@ -74,9 +75,21 @@ class Filter:
         others = list(conditions.values())
         return cls(reduce(and_, others) if others else None, tuple(known[name] for name in conditions), of_runs)
 
+    is_free: bool = False
+    """Whether it is an expression of the caller, which may fail over some values."""
+
     def rows(self, table: pa.Table) -> pa.Table:
-        """The rows that are wanted."""
-        return table if self.expression is None else table.filter(self.expression)
+        """The rows that are wanted.
+
+        Raises:
+            InputError: The expression fails over a value, as a cast may.
+        """
+        if self.expression is None:
+            return table
+        try:
+            return table.filter(self.expression)
+        except (pa.ArrowException, ValueError, TypeError) as exc:
+            raise InputError(f"`where` cannot be told of all rows: {exc}") from exc
 
     def runs(self, run_ids: list[str]) -> Iterable[str]:
         """The runs that are wanted."""
@@ -88,6 +101,7 @@ class Filter:
 
 def _conditions(column: Column, asked: Any) -> Any:
     """What is asked of one column."""
+    asked = _listed(asked)
     if _is_comparison(asked):
         return _compared(column, *asked)
     if isinstance(asked, list | tuple | set | frozenset):
@@ -102,7 +116,7 @@ def _is_comparison(asked: Any) -> bool:
 
 
 def _compared(column: Column, operator: str, value: Any) -> Any:
-    field = pc.field(column.name)
+    field, value = pc.field(column.name), _listed(value)
     if operator in _AMONG:
         if not isinstance(value, list | tuple | set | frozenset):
             raise InputError(f"`{column.name}`: {operator!r} takes a list of values, not {value!r:.80}")
@@ -110,14 +124,14 @@ def _compared(column: Column, operator: str, value: Any) -> Any:
     if operator in _IN_TEXT:
         if column.arrow_type != pa.string() or not isinstance(value, str):
             raise InputError(f"`{column.name}`: {operator!r} looks for a text in texts, not for {value!r:.80}")
-        return pc.match_substring(field, value)
+        return pc.match_substring(field, _scalar(column, value).as_py())
     if value is None:
         return {"==": field.is_null, "!=": field.is_valid}.get(operator, lambda: _refuse(column, value))()
     return _COMPARED[operator](field, _scalar(column, value))
 
 
 def _among(column: Column, values: Iterable[Any]) -> Any:
-    asked = list(values)
+    asked = [_listed(value) for value in values]
     known = [_scalar(column, value) for value in asked if value is not None]
     field, kind = pc.field(column.name), column.arrow_type
     # A number that no row can have is left out: Arrow would cut off its fraction.
@@ -125,11 +139,23 @@ def _among(column: Column, values: Iterable[Any]) -> Any:
     return found | field.is_null() if len(known) < len(asked) else found
 
 
+def _listed(asked: Any) -> Any:
+    """A series or an array as a list, a number of numpy as a plain one; anything else as it is."""
+    if isinstance(asked, type) or not hasattr(asked, "tolist"):
+        return asked
+    values = asked.tolist()
+    return [None if _is_missing(value) else value for value in values] if isinstance(values, list) else values
+
+
+def _is_missing(value: Any) -> bool:
+    return value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+
+
 def _scalar(column: Column, value: Any) -> pa.Scalar:
     """The value in the type of the column."""
-    if column.words is not None and value not in column.words:
+    if column.words is not None and not (isinstance(value, str) and value in column.words):
         raise InputError(f"`{column.name}` is never {value!r:.80}; it is one of {', '.join(column.words)}")
-    kind, value = column.arrow_type, value.item() if hasattr(value, "item") else value
+    kind = column.arrow_type
     if isinstance(value, bool) is not (kind == FLAG):
         _refuse(column, value)
     try:

@@ -28,6 +28,9 @@ Maker: TypeAlias = Callable[[Tables, frozenset[str]], Mapping[str, Any]]
 """From the tables of some runs, and the names of the columns that are needed, to at least these columns: arrays, or
 functions that make them."""
 
+_MOST_ROWS = 2**62
+"""More than any frame has; Arrow counts with 64 bits."""
+
 _ARGUMENTS = """
     Args:
         source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
@@ -218,7 +221,8 @@ def read_made(
 def _unfiltered(name: str, store: Picked, columns: Sequence[Column], rows: Filter | None) -> Iterator[pa.Table]:
     """Rows of the picked runs; an export leaves out what is not wanted while it reads."""
     if isinstance(store.store, Export):
-        yield from store.store.batches(name, columns, store.run_ids, None if rows is None else rows.expression)
+        pushed = None if rows is None or rows.is_free else rows.expression
+        yield from store.store.batches(name, columns, store.run_ids, pushed)
         return
     made = MADE[name]
     for tables in made.groups(store, frozenset(column.name for column in columns)):
@@ -242,7 +246,7 @@ def _shared(stores: Sequence[Picked], kept: Sequence[Picked]) -> Shared:
 def _page(tables: Iterator[pa.Table], columns: Sequence[Column], limit: int | None, offset: int) -> pa.Table:
     """The rows from `offset` on; reading ends when there are enough."""
     found = [plain_schema(columns).empty_table()]
-    skipped, wanted = offset, limit
+    skipped, wanted = min(offset, _MOST_ROWS), None if limit is None else min(limit, _MOST_ROWS)
     for table in tables:
         left = table.slice(skipped, wanted)
         skipped = max(0, skipped - len(table))

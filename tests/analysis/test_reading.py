@@ -77,6 +77,32 @@ def test_what_is_not_asked_for_is_not_read(lab: Lab, monkeypatch: pytest.MonkeyP
     assert asked[-1] == ["tool_calls", "tool_calls.arguments"]
 
 
+@pytest.mark.parametrize(
+    ("make", "column", "read"),
+    [
+        (runs_df, "run_id", {"runs"}),
+        (runs_df, "n_steps", {"runs", "steps"}),
+        (runs_df, "n_tool_errors", {"runs", "tool_calls"}),
+        (runs_df, "input_tokens", {"runs", "model_calls"}),
+        (steps_df, "step", {"steps"}),
+        (steps_df, "model", {"runs", "steps", "model_calls"}),
+        (steps_df, "n_tool_calls", {"runs", "steps", "tool_calls"}),
+    ],
+)
+def test_a_table_that_no_column_needs_is_not_read(
+    make: Any, column: str, read: set[str], lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[str] = set()
+    columns = Lab.columns
+    monkeypatch.setattr(
+        Lab, "columns", lambda lab, name, *ids, **which: asked.add(name) or columns(lab, name, *ids, **which)
+    )
+
+    make(lab, columns=[column], inherited="each")
+
+    assert asked == read
+
+
 LATE = pd.Timestamp("2026-01-02 03:10", tz="UTC")
 
 TAKES_THE_ROWS_WHERE = [
@@ -297,3 +323,40 @@ def test_a_folder_may_be_named_by_a_text(tmp_path: Path) -> None:
     trace_of(2, "run-1").to_jsonl(tmp_path / "a.jsonl")
 
     assert runs_df(str(tmp_path))["run_id"].tolist() == runs_df(tmp_path)["run_id"].tolist() == ["run-1"]
+
+
+@pytest.mark.parametrize("of", [pd.Series, np.array, pa.array, lambda values: pd.Series(values, dtype="category")])
+def test_values_may_come_from_another_frame(of: Any, lab: Lab) -> None:
+    whole = messages_df(lab)
+
+    for where in ({"name": of(["search", None])}, {"name": ("in", of(["search", None]))}):
+        found = messages_df(lab, where=where)
+        assert len(found) == ((whole["name"] == "search") | whole["name"].isna()).sum()
+    assert len(messages_df(lab, where={"step": of([1, 2])})) == whole["step"].isin([1, 2]).sum()
+    assert len(messages_df(lab, where={"role": of(["tool"])})) == (whole["role"] == "tool").sum()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"text": "\ud800"},
+        {"text": ("contains", "\ud800")},
+        {"run_id": ["run-4", "\ud800"]},
+        {"role": np.array([["tool"]])},
+        {"step": (">", np.array([1, 2]))},
+        {"step": np.array([[1, 2]])},
+        pc.field("text").cast(pa.int64()) > 3,
+        {"step": pd.Series},
+    ],
+    ids=lambda where: str(where)[:30].encode("ascii", "replace").decode(),
+)
+def test_conditions_that_no_row_can_be_held_against_are_told(where: Any, lab: Lab, tmp_path: Path) -> None:
+    for source in (lab, lab.to_parquet(tmp_path / "frames")):
+        with pytest.raises(InputError):
+            messages_df(source, where=where)
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63 - 1, 2**63, 10**30])
+def test_any_number_of_rows_may_be_named(number: int, lab: Lab) -> None:
+    assert len(runs_df(lab, limit=number)) == len(runs_df(lab)) == len(runs_df(lab, limit=number, offset=1)) + 1
+    assert runs_df(lab, offset=number, limit=number).empty
