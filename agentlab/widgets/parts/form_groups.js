@@ -180,6 +180,6 @@ export function listGroup(schema, value, original, home) {
 }
 
 /** @param {SchemaError[]} errors @param {string | number} name @returns {SchemaError[]} */
-function errorsBelow(errors, name) {
+export function errorsBelow(errors, name) {
   return errors.filter(({ path }) => path[0] === name).map(({ path, text }) => ({ path: path.slice(1), text }));
 }

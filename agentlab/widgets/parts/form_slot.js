@@ -125,7 +125,7 @@ function slotValue(schema, now, original, id, home) {
 }
 
 /** A group that was not there before, or was something else. @param {unknown} original @param {symbol} nothing @param {unknown} now */
-function wasWords(original, nothing, now) {
+export function wasWords(original, nothing, now) {
   if (original === nothing) return "new";
   return Array.isArray(original) === Array.isArray(now) && typeof original === "object" && original !== null ? "" : `was: ${briefJson(original, 200)}`;
 }

@@ -197,7 +197,7 @@ function isShort(text) {
 }
 
 /** @param {string} text */
-function firstLine(text) {
+export function firstLine(text) {
   return text.slice(0, PREVIEW_CHARS).replace(/\s+/g, " ").trim();
 }
 
