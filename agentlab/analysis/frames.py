@@ -8,6 +8,9 @@ Here is how each column is made from the tables of some runs; `reading` gives th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ import pyarrow.compute as pc
 from agentlab.analysis.calls import ModelCalls
 from agentlab.analysis.columns import STEPS
 from agentlab.analysis.event_rows import event_columns
-from agentlab.analysis.grouping import floats, rows_where, take, under_runs, under_steps
+from agentlab.analysis.grouping import Groups, floats, rows_where, take, under_runs, under_steps
 from agentlab.analysis.latency import NS_PER_S, Floats
 from agentlab.analysis.reading import MADE, frame, lazily
 from agentlab.analysis.run_times import model_spans, run_times, tool_spans, ttft_run_s
@@ -29,60 +32,94 @@ from agentlab.trace.usage import COUNTS
 
 _USAGE = (*COUNTS, "usage_source")
 _RUN_TIMES = ("wall_s", "human_s", "model_s", "tool_s", "idle_s")
+_OF_LAST_CALL = "model complete finish_reason"
 _CALLED = ("runs", "steps", "model_calls", "tool_calls", "approvals")
 """Tables that say what a run did, and not what was said in it."""
+
+
+@dataclass
+class _Did:
+    """What was done in each run or step; a table is read when the first column needs it."""
+
+    tables: Tables
+    gather: Callable[[pa.Table], Groups]
+    """Rows under their runs or steps."""
+
+    @cached_property
+    def calls(self) -> ModelCalls:
+        return ModelCalls.of(self.tables)
+
+    @cached_property
+    def tools(self) -> pa.Table:
+        return self.tables.table("tool_calls", ())
+
+    @cached_property
+    def under(self) -> Groups:
+        """All model calls."""
+        return self.gather(self.calls.table)
+
+    @cached_property
+    def by_call(self) -> Groups:
+        """Those for steps."""
+        return self.under.only(self.calls.for_steps)
+
+    @cached_property
+    def aside(self) -> Groups:
+        return self.under.only(~self.calls.for_steps)
+
+    @cached_property
+    def by_tool(self) -> Groups:
+        return self.gather(self.tools)
 
 
 @frame("runs", reads=_CALLED, logs=True)
 def runs_df(tables: Tables, needed: frozenset[str]) -> dict[str, Any]:
     """One row a run."""
-    table, tools = tables.table("runs"), tables.table("tool_calls", ())
-    steps, calls = tables.table("steps"), ModelCalls.of(tables)
-    under, by_tool = under_runs(calls.table, table), under_runs(tools, table)
-    by_call, aside = under.only(calls.for_steps), under.only(~calls.for_steps)
+    table = tables.table("runs")
+    did = _Did(tables, lambda rows: under_runs(rows, table))
     return {
         **_copied(table, "run_id started_at stop_reason model provider protocol clock parent_run_id tags"),
         **_copied(table, "n_messages n_errors n_events"),
         "agent": table["agent_name"],
         "status": lambda: _statuses(tables, table),
-        **lazily(lambda: run_times(table, calls, tools, tables.table("approvals")), _RUN_TIMES),
-        "ttft_run_s": lambda: ttft_run_s(table, steps, calls, tools),
-        "n_steps": lambda: under_runs(steps, table).count(),
-        "n_model_calls": by_call.count,
-        "n_tool_calls": by_tool.count,
-        "n_tool_errors": lambda: by_tool.count(rows_where(tools["status"], "error")),
-        **lazily(lambda: usage_sums(calls.table, by_call), _USAGE),
-        "n_side_calls": aside.count,
-        "side_input_tokens": lambda: aside.sum(calls.column("input_tokens"), of_nothing=0),
-        "side_output_tokens": lambda: aside.sum(calls.column("output_tokens"), of_nothing=0),
+        **lazily(lambda: run_times(table, did.calls, did.tools, tables.table("approvals")), _RUN_TIMES),
+        "ttft_run_s": lambda: ttft_run_s(table, tables.table("steps"), did.calls, did.tools),
+        "n_steps": lambda: under_runs(tables.table("steps"), table).count(),
+        "n_model_calls": lambda: did.by_call.count(),
+        "n_tool_calls": lambda: did.by_tool.count(),
+        "n_tool_errors": lambda: did.by_tool.count(rows_where(did.tools["status"], "error")),
+        **lazily(lambda: usage_sums(did.calls.table, did.by_call), _USAGE),
+        "n_side_calls": lambda: did.aside.count(),
+        "side_input_tokens": lambda: did.aside.sum(did.calls.column("input_tokens"), of_nothing=0),
+        "side_output_tokens": lambda: did.aside.sum(did.calls.column("output_tokens"), of_nothing=0),
     }
 
 
 @frame("steps", reads=_CALLED, logs=True)
 def steps_df(tables: Tables, needed: frozenset[str]) -> dict[str, Any]:
     """One row a step; its times to tokens are those of its last model call, as earlier ones were tried again."""
-    table, run_table, calls = tables.table("steps"), tables.table("runs"), ModelCalls.of(tables)
-    tools = tables.table("tool_calls", ())
-    under, by_tool = under_steps(calls.table, table, run_table), under_steps(tools, table, run_table)
-    by_call = under.only(calls.for_steps)
-    last = by_call.last()
+    table = tables.table("steps")
+    did = _Did(tables, lambda rows: under_steps(rows, table, tables.table("runs")))
+    last = cache(lambda: did.by_call.last())
     made = {
         **_copied(table, "run_id step step_id go_on policy reason error_type error_code"),
-        "stop_reason": lambda: _stop_reasons(table, run_table),
+        "stop_reason": lambda: _stop_reasons(table, tables.table("runs")),
         "start_s": lambda: _seconds(table["started_ns"]),
         "duration_s": lambda: _between("started_ns", "finished_ns", table),
-        **_copied(calls.table.take(last), "model complete finish_reason"),
-        "n_context_messages": lambda: calls.table["n_messages"].combine_chunks().take(last),
-        "model_s": lambda: model_spans(calls, under).time_s,
-        "tool_s": lambda: tool_spans(tools, by_tool).time_s,
-        "n_model_calls": by_call.count,
-        "retries": lambda: by_call.sum(calls.column("retries"), of_nothing=np.nan),
-        "n_tool_calls": by_tool.count,
-        "n_tool_errors": lambda: by_tool.count(rows_where(tools["status"], "error")),
-        **lazily(lambda: usage_sums(calls.table, by_call), _USAGE),
+        **lazily(lambda: _copied(did.calls.table.take(last()), _OF_LAST_CALL), _OF_LAST_CALL.split()),
+        "n_context_messages": lambda: did.calls.table["n_messages"].combine_chunks().take(last()),
+        "model_s": lambda: model_spans(did.calls, did.under).time_s,
+        "tool_s": lambda: tool_spans(did.tools, did.by_tool).time_s,
+        "n_model_calls": lambda: did.by_call.count(),
+        "retries": lambda: did.by_call.sum(did.calls.column("retries"), of_nothing=np.nan),
+        "n_tool_calls": lambda: did.by_tool.count(),
+        "n_tool_errors": lambda: did.by_tool.count(rows_where(did.tools["status"], "error")),
+        **lazily(lambda: usage_sums(did.calls.table, did.by_call), _USAGE),
     }
     of_calls = [column.name for column in STEPS if column.name not in made]
-    return made | lazily(lambda: {name: take(values, last) for name, values in calls.measures().items()}, of_calls)
+    return made | lazily(
+        lambda: {name: take(values, last()) for name, values in did.calls.measures().items()}, of_calls
+    )
 
 
 @frame("messages", reads=["messages"])
