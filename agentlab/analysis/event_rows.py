@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from agentlab.errors import StoreError
 from agentlab.trace.events import EVENT_TYPES
 
 _PURPOSE = " purpose"
@@ -36,21 +37,27 @@ def event_columns(texts: Iterable[tuple[str, str]], names: Iterable[str]) -> dic
     Args:
         texts: For each run JSON arrays of its events, in order.
         names: The columns that are needed.
+
+    Raises:
+        StoreError: The text of a run holds no events.
     """
     wanted = {name: _COLUMNS[name] for name in names if name in _COLUMNS}
     found: dict[str, list[Any]] = {name: [] for name in ("run_id", "t_ns", *wanted)}
     zeros_ns: dict[str, int] = {}
     purposes: dict[tuple[str, int], str] = {}
     for run_id, text in texts:
-        for raw in orjson.loads(text):
-            zero_ns = zeros_ns.setdefault(run_id, raw["t_ns"])
-            if raw["type"] not in EVENT_TYPES:
-                continue
-            _note_purpose(raw, purposes)
-            found["run_id"].append(run_id)
-            found["t_ns"].append(raw["t_ns"] - zero_ns)
-            for name, value in wanted.items():
-                found[name].append(value(raw))
+        try:
+            for raw in orjson.loads(text):
+                zero_ns = zeros_ns.setdefault(run_id, raw["t_ns"])
+                if raw["type"] not in EVENT_TYPES:
+                    continue
+                _note_purpose(raw, purposes)
+                found["run_id"].append(run_id)
+                found["t_ns"].append(raw["t_ns"] - zero_ns)
+                for name, value in wanted.items():
+                    found[name].append(value(raw))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise StoreError(f"the events of {run_id} are damaged: {exc!r:.80}") from exc
     kinds = {"step": pa.int64(), "seq": pa.int64(), "t_ns": pa.int64()}
     return {name: pa.array(values, kinds.get(name, pa.string())) for name, values in found.items()}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache, cached_property
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 
+from agentlab.errors import StoreError
 from agentlab.lab import pack
 from agentlab.lab.encode import encode, split_log
 from agentlab.lab.lab import Lab
@@ -16,6 +17,11 @@ from agentlab.trace.clean import writable
 from agentlab.trace.events import Event, ModelReplied
 from agentlab.trace.redact import Redactor
 from agentlab.trace.trace import Trace
+
+_T = TypeVar("_T")
+
+_DAMAGES = (pa.ArrowException, ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What reading bytes raises that nobody wrote so."""
 
 PackedLog: TypeAlias = tuple[bytes, bytes, bytes]
 """Offsets, kinds and sizes."""
@@ -106,17 +112,44 @@ class LabTables:
     def table(self, name: str, texts: Collection[str] | None = None) -> pa.Table:
         key = name, None if texts is None else frozenset(texts)
         if key not in self._read:
-            self._read[key] = self._lab.columns(name, self._run_ids, texts=texts)
+            self._read[key] = self._told(lambda ids: self._lab.columns(name, ids, texts=texts))
         return self._read[key]
 
     def logs(self) -> dict[tuple[str, int], PackedLog]:
-        return {(run_id, seq): split_log(data) for run_id, seq, data in self._lab.chunk_logs(self._run_ids)}
+        return self._told(lambda ids: {(run_id, seq): _log(data) for run_id, seq, data in self._lab.chunk_logs(ids)})
 
     def statuses(self) -> dict[str, str]:
         return dict(self._lab.statuses(self._run_ids))
 
     def event_texts(self) -> Iterator[tuple[str, str]]:
         return self._lab.event_texts(self._run_ids)
+
+    def _told(self, read: Callable[[Sequence[str]], _T]) -> _T:
+        """What is read of the runs.
+
+        Raises:
+            StoreError: One of them is damaged; named with the lab.
+        """
+        try:
+            return read(self._run_ids)
+        except _DAMAGES as exc:
+            run_id = next((each for each in self._run_ids if _fails(read, each)), "a run")
+            raise StoreError(f"{run_id} is damaged in {self._lab!r}: {exc!r:.200}") from exc
+
+
+def _log(data: bytes) -> PackedLog:
+    offsets, kinds, sizes = split_log(data)
+    if not len(offsets) == 8 * len(kinds) == 2 * len(sizes):
+        raise ValueError(f"a chunk log has {len(data)} bytes")
+    return offsets, kinds, sizes
+
+
+def _fails(read: Callable[[Sequence[str]], object], run_id: str) -> bool:
+    try:
+        read([run_id])
+    except _DAMAGES:
+        return True
+    return False
 
 
 class SeveralTables:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -361,3 +363,33 @@ def test_events_of_types_not_known_here_count_as_lines(tmp_path: Path) -> None:
     (tmp_path / "whole.jsonl").write_bytes(later)
 
     assert runs_df(tmp_path)["n_steps"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("damage", "make"),
+    [
+        ("update chunk_logs set data = x'0011' where run_key = 2", steps_df),
+        ("update journal set events = '[{]' where run_key = 2", events_df),
+        ("update journal set events = '[{}]' where run_key = 2", events_df),
+        ("update journal set events = '[3]' where run_key = 2", events_df),
+    ],
+)
+def test_a_damaged_run_of_a_lab_is_named(damage: str, make: Any, tmp_path: Path) -> None:
+    path = lab_at(tmp_path / "lab.db", trace_of(2, "run-a"), trace_of(2, "run-b"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(damage)
+        connection.commit()
+
+    with pytest.raises(StoreError, match="run-b"):
+        make(path)
+
+
+def test_a_damaged_journal_is_named_where_frames_are_made_from_it(tmp_path: Path) -> None:
+    path = lab_at(tmp_path / "lab.db", trace_of(2, "run-a"), trace_of(2, "run-b"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("delete from packs")
+        connection.execute("update journal set events = '[{]' where run_key = 2")
+        connection.commit()
+
+    with pytest.raises(StoreError, match=r"run-b is damaged in <Lab .*lab\.db"):
+        messages_df(path)
