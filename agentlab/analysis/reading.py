@@ -18,8 +18,9 @@ from agentlab.analysis.inherited import NEEDED, Inherited, Shared
 from agentlab.analysis.parquet import Export
 from agentlab.analysis.sources import Picked, Source, picked
 from agentlab.analysis.tables import Tables
-from agentlab.errors import InputError
+from agentlab.errors import InputError, StoreError
 from agentlab.lab import pack
+from agentlab.lab.lab import Lab
 
 if TYPE_CHECKING:
     import polars as pl
@@ -95,6 +96,20 @@ class FrameReader(Protocol):
         inherited: Inherited = ...,
         engine: Literal["polars"],
     ) -> pl.DataFrame: ...
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        runs: Sequence[str] | None = ...,
+        columns: Sequence[str] | None = ...,
+        where: Where | None = ...,
+        limit: int | None = ...,
+        offset: int = ...,
+        inherited: Inherited = ...,
+        engine: Engine,
+    ) -> pd.DataFrame | pa.Table | pl.DataFrame: ...
 
 
 @dataclass(frozen=True)
@@ -226,7 +241,13 @@ def _unfiltered(name: str, store: Picked, columns: Sequence[Column], rows: Filte
         return
     made = MADE[name]
     for tables in made.groups(store, frozenset(column.name for column in columns)):
-        yield made.made(tables, columns)
+        try:
+            table = made.made(tables, columns)
+        except StoreError as exc:
+            if not isinstance(lab := store.store, Lab) or repr(lab) in str(exc):
+                raise
+            raise StoreError(f"{exc}; in {lab!r}") from exc
+        yield table
 
 
 def _counts_messages(name: str, columns: Sequence[Column]) -> bool:
