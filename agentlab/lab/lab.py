@@ -94,6 +94,10 @@ class Lab(LabViews):
             trace.live = any(info.status == "running" for info in self._reader.listing(run_id=run_id))
         return trace
 
+    def events_after(self, run_id: str, seq: int) -> list[Event]:
+        """What has happened in a run since the event of this number; only that is read."""
+        return self._reader.events(run_id, after=seq)
+
     def finder(self) -> Finder:
         """What finds runs by status, agent, model, tag or text, a page at a time."""
         return Finder(self._store)

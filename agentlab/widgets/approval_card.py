@@ -86,8 +86,7 @@ class ApprovalCard(LabWidget):
     def _look(self) -> None:
         """Something has changed."""
         if self._run.resumed_as is not None:
-            for stop in self._stops:
-                stop()
+            self._follow_no_more()
             self._follow()
         self.refresh()
 

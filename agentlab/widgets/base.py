@@ -35,10 +35,13 @@ class LabWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Be no longer shown, and follow nothing."""
+        self._follow_no_more()
+        super().close()
+
+    def _follow_no_more(self) -> None:
         stops, self._stops = self._stops, ()
         for stop in stops:
             stop()
-        super().close()
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the widget, as JSON would have it."""

@@ -17,6 +17,8 @@ from agentlab.widgets.asks import asks_in
 
 LOOK_S = 0.5
 """How often a run of another process is looked at [s]."""
+STILL_S = 2.0
+"""How often one is that stands still: paused, or cut off [s]."""
 
 
 class LiveRun:
@@ -73,7 +75,7 @@ class LiveRun:
 
 
 class LiveInLab:
-    """A run of a lab that has not ended, whoever writes it. The file is looked at twice a second."""
+    """A run of a lab that has not ended, whoever writes it. The file is looked at now and then, for what is new."""
 
     can_stop = False
     """Only the process of a run can cancel it."""
@@ -108,9 +110,12 @@ class LiveInLab:
         for event in self.trace.events:
             yield event
         while self.trace.stop_reason is None:
-            await asyncio.sleep(LOOK_S)
-            now = self._lab.trace(self.trace.run_id)
-            for event in now.events[len(self.trace.events) :]:
+            await asyncio.sleep(LOOK_S if self.trace.status == "running" else STILL_S)
+            run_id = self.trace.run_id
+            status = self._lab.statuses([run_id]).get(run_id)  # before the events: of its last ones none is missed
+            if status is None:  # it was deleted
+                return
+            for event in self._lab.events_after(run_id, self.trace.events[-1].seq):
                 self.trace.append(event)
                 yield event
-            self.trace.live = now.live
+            self.trace.live = status == "running"

@@ -6,6 +6,9 @@ import { h } from "./parts/dom.js";
 import { TracePane } from "./parts/trace_pane.js";
 import { TraceStore } from "./parts/trace_store.js";
 
+/** How often a page says that it is there: for one that is gone, nothing need be drawn. */
+const HERE_MS = 20_000;
+
 export default () => {
   /** @type {TraceStore | undefined} one for all views of the model */
   let store;
@@ -24,7 +27,11 @@ export default () => {
       const pane = new TracePane(root, store);
       el.append(root);
       pane.start();
-      return () => pane.destroy();
+      const here = setInterval(() => model.send({ type: "here" }), HERE_MS);
+      return () => {
+        clearInterval(here);
+        pane.destroy();
+      };
     },
   };
 };

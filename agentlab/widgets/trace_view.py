@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import weakref
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from agentlab.agent.front_end import notebook_loop
-from agentlab.agent.run import Run
+from agentlab.agent.run import Run, living_run
 from agentlab.errors import AgentLabError, InputError
 from agentlab.lab.lab import Lab
 from agentlab.lab.listing import RunInfo
@@ -53,6 +56,9 @@ class TraceView(LabWidget):
 
     _esm = script("trace_view")
     _css = style("trace_view")
+    _is_closed = False
+    _watching: asyncio.Task[None] | None = None
+    """It is held, for a loop forgets tasks that nobody holds. It does not hold the view."""
 
     def __init__(
         self,
@@ -66,25 +72,20 @@ class TraceView(LabWidget):
             raise InputError(
                 f"a view shows a run or a trace, not {source!r:.80}; of a lab, `lab.view(run_id)` opens one"
             )
-        self._trace = source.trace if isinstance(source, Run) else source
-        self._live: LiveRun | LiveInLab | None = follow
-        if isinstance(source, Run) and (source.trace.live or source.pending):
-            self._live = LiveRun(source)
+        self._take(source, follow)
         self._compact = compact
         self._shown: list[Shown] = []
         self.loads = 0
         """How often a page has loaded the view: once when it was made, and once for each page that came later."""
-        self._feed = Feed(self._trace, self._live, self.tell)
         if at is not None:
             self._feed.goto = self._feed.rows.of_frame_row(dict(at))
         super().__init__()
-        self._watching: asyncio.Task[None] | None = None
-        """It is held, for a loop forgets tasks that nobody holds."""
         self._watch()
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the trace."""
         self.loads += 1
+        self._feed.heard()
         return self._snapshot()
 
     def at(self, row: Mapping[str, Any] | pd.Series) -> TraceView:
@@ -99,6 +100,7 @@ class TraceView(LabWidget):
 
     def on_page(self, message: dict[str, Any]) -> None:
         """Answer a page."""
+        self._feed.heard()
         answer = _ANSWERS.get(str(message.get("type")))
         if answer is not None:
             answer(self, message)
@@ -108,10 +110,38 @@ class TraceView(LabWidget):
         begin = started(self._trace)
         return "of an empty trace" if begin is None else f"of {begin.run_id}"
 
+    def close(self) -> None:
+        """Be no longer shown, and follow nothing."""
+        self._is_closed = True
+        _cancel(self._watching)
+        super().close()
+
+    def _take(self, source: Run | Trace, follow: LiveInLab | None = None) -> None:
+        """Take what is shown, and where more of it comes from; of a run that was resumed, what it goes on as."""
+        self._run = _newest(source) if isinstance(source, Run) else None
+        self._trace: Trace = source if isinstance(source, Trace) else _newest(source).trace
+        self._live: LiveRun | LiveInLab | None = follow
+        if self._run is not None and self._trace.stop_reason is None:
+            self._live = LiveRun(self._run)
+        self._feed = Feed(self._trace, self._live, partial(_tell, weakref.ref(self)))
+
+    def _look(self) -> None:
+        """Calls wait, or wait no more, or the run was resumed."""
+        if self._run is None or self._run.resumed_as is None:
+            self._feed.changed()
+            return
+        self._follow_no_more()
+        _cancel(self._watching)
+        self._take(self._run)
+        self.tell("snapshot", **self._snapshot())
+        self._watch()
+
     def _watch(self) -> None:
         """Follow the run, in this loop; of a run that goes on in a thread, in the notebook's."""
         if self._live is None:
             return
+        if self._run is not None:
+            self._stops = (self._run.on_pending(partial(_look, weakref.ref(self))),)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -122,11 +152,11 @@ class TraceView(LabWidget):
             self._begin_to_watch()
 
     def _begin_to_watch(self) -> None:
-        if self._live is None:
+        if self._live is None or self._is_closed:
             return
         events = self._live.follow()  # from now on nothing is missed, whenever the task begins
         self._watching = asyncio.get_running_loop().create_task(self._feed.watch(events))
-        self._watching.add_done_callback(lambda _: self._keep())
+        self._watching.add_done_callback(partial(_keep, weakref.ref(self)))
 
     def _keep(self) -> None:
         """What stands for the view in a saved notebook tells the whole run."""
@@ -224,9 +254,41 @@ class TraceView(LabWidget):
         self._shown.append(Shown(self, self._trace._repr_mimebundle_()))
 
 
+def _newest(run: Run) -> Run:
+    """What a run goes on as, that was resumed; any other run."""
+    while run.resumed_as is not None:
+        run = run.resumed_as
+    return run
+
+
+def _tell(of: weakref.ref[TraceView], kind: str, **fields: Any) -> None:
+    if (view := of()) is not None:
+        view.tell(kind, **fields)
+
+
+def _look(of: weakref.ref[TraceView]) -> None:
+    if (view := of()) is not None:
+        view._look()
+
+
+def _keep(of: weakref.ref[TraceView], _: asyncio.Task[None]) -> None:
+    if (view := of()) is not None:
+        view._keep()
+
+
+def _cancel(task: asyncio.Task[None] | None) -> None:
+    """End a task, from any thread."""
+    if task is not None:
+        with contextlib.suppress(RuntimeError):  # its loop is closed, and so it is over
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+
 def view_in_lab(lab: Lab, run: str | RunInfo) -> TraceView:
-    """A run of a lab; one that has not ended is followed."""
+    """A run of a lab; one that has not ended is followed, and one that goes on in this process is stopped here too."""
     trace = lab.trace(run)
+    living = living_run(trace.run_id)
+    if living is not None and trace.stop_reason is None:
+        return TraceView(living)
     return TraceView(trace, follow=None if trace.stop_reason else LiveInLab(lab, trace))
 
 

@@ -271,3 +271,12 @@ def test_how_each_run_stands_and_what_it_took_up() -> None:
     assert lab.statuses() == {"run-1": "finished", "run-2": "finished"}
     assert lab.statuses(["run-2", "run-none"]) == {"run-2": "finished"}
     assert lab.families() == [("run-1", None), ("run-2", None)]
+
+
+async def test_the_events_after_any_other_are_those_that_a_trace_has() -> None:
+    lab = Lab()
+    run = await lab.run(agent(), "How many cats?")
+    events = lab.trace(run.id).events
+
+    for seq in range(-1, len(events)):
+        assert lab.events_after(run.id, seq) == events[seq + 1 :]

@@ -10,6 +10,7 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, ScriptedModel, call, say, think, tool
 from agentlab.trace.trace import Trace
+from agentlab.widgets import feed as feeds
 from agentlab.widgets.feed import PAGE_ROWS, Feed
 from agentlab.widgets.live_run import LiveRun
 from tests.widgets.traces import long_trace
@@ -129,6 +130,38 @@ async def test_a_page_that_opens_in_the_middle_sees_what_the_others_see():
         assert live[0] == live[1], event
         if event.type == "approval_requested":
             run.approve(event.call_id)
+
+
+async def test_batches_are_rare_when_no_page_has_spoken_for_long_and_no_cell_runs(monkeypatch):
+    monkeypatch.setattr(feeds, "SILENT_S", 0.3)
+    monkeypatch.setattr(feeds, "RARE_S", 0.6)
+    cell = [False]
+    monkeypatch.setattr(feeds, "cell_is_running", lambda: cell[0])
+    run = Agent(ScriptedModel(["words " * 5_000], gap_s=0.002), [search], approval=None).run("go")
+    batches: list[int] = []
+    feed = Feed(run.trace, LiveRun(run), lambda kind, **batch: batches.append(batch["seq"]))
+    watching = asyncio.ensure_future(feed.watch(LiveRun(run).follow()))
+
+    async def batches_in(time_s: float) -> int:
+        before = len(batches)
+        await asyncio.sleep(time_s)
+        return len(batches) - before
+
+    assert run.status == "running"
+    at_first, later = await batches_in(0.35), await batches_in(0.5)
+    assert at_first >= 2
+    assert later <= 1
+    feed.heard()
+    await asyncio.sleep(0.3)
+    feed.heard()
+    assert await batches_in(0.25) >= 2
+    cell[0] = True  # whatever a page says now may come when the cell is over
+    await asyncio.sleep(0.7)
+    assert await batches_in(0.5) >= 2
+    assert run.status == "running"
+    run.cancel()
+    await run
+    await asyncio.wait_for(watching, 5)
 
 
 async def test_an_observer_that_fails_does_no_harm_to_the_run(caplog):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -10,6 +13,10 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Lab, ScriptedModel, Trace, call, say, tool
 from agentlab.errors import InputError
+from agentlab.widgets import live_run
+from agentlab.widgets.approval_card import ApprovalCard
+from agentlab.widgets.base import LabWidget
+from agentlab.widgets.live_run import LiveInLab
 from agentlab.widgets.trace_view import TraceView
 
 KEY = "sk-abcdefghijklmnopqrstuvwx0123"
@@ -60,6 +67,20 @@ class Pages:
         """The calls that a new page would be asked about."""
         rows = [row for page in self.view.state()["pages"].values() for row in page]
         return [row["ask"] for row in rows if "ask" in row]
+
+
+def elsewhere(lab: Lab, run_id: str) -> TraceView:
+    """The view that another process opens of a run that goes on."""
+    trace = lab.trace(run_id)
+    return TraceView(trace, follow=LiveInLab(lab, trace))
+
+
+async def until(there: Callable[[], object]) -> None:
+    for _ in range(400):
+        if there():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come")
 
 
 async def waiting_run(policy=ATTENDED, **settings):
@@ -130,10 +151,137 @@ async def test_a_paused_run_is_decided_in_its_view():
     assert PAID == [{"to": "ann", "amount": 5}]
 
 
+async def test_views_and_cards_of_a_paused_run_hear_of_each_other():
+    agent = agent_of(call("pay", to="ann", amount=5) + call("pay", to="bob", amount=6), "Done.", policy=PAUSING)
+    run = await agent.run("pay")
+    first, second, card = Pages(TraceView(run)), Pages(TraceView(run)), ApprovalCard(run)
+    await asyncio.sleep(0.3)  # both have followed it to its end
+    first.heard.clear()
+    second.heard.clear()
+
+    run.approve(first.asks()[0]["call_id"])
+    assert [len(pages.asks()) for pages in (first, second)] == [1, 1]
+    mark = card.snapshot
+    assert second.approve(second.asks()[0]) is None
+
+    told = [fields for kind, fields in first.heard if kind == "batch"]
+    assert [batch["head"]["pending"] for batch in told] == [1, 0]
+    assert all("rows" in batch for batch in told)
+    assert card.snapshot > mark
+
+
+async def test_views_of_a_run_that_is_resumed_go_on_with_it():
+    agent = agent_of(call("pay", to="ann", amount=5), call("pay", to="bob", amount=6), "Done.", policy=PAUSING)
+    run = await agent.run("pay")
+    pages = Pages(TraceView(run))
+    await asyncio.sleep(0.3)
+    pages.approve(pages.asks()[0])
+    pages.heard.clear()
+
+    resumed = await agent.resume(run)
+    await asyncio.sleep(0.3)
+    assert pages.heard[0][0] == "snapshot"
+    assert [ask["arguments_json"].count("bob") for ask in pages.asks()] == [1]
+    assert pages.approve(pages.asks()[0]) is None
+    await agent.resume(resumed)
+    await asyncio.sleep(0.3)
+
+    last = TraceView(run).state()
+    assert pages.view.state() | {"seq": 0} == last | {"seq": 0}
+    assert last["head"]["status"] == "end_turn"
+    assert PAID == [{"to": "ann", "amount": 5}, {"to": "bob", "amount": 6}]
+
+
+@pytest.mark.parametrize("in_lab", [False, True], ids=["here", "elsewhere"])
+async def test_a_view_that_was_closed_follows_nothing_and_is_forgotten(in_lab, tmp_path):
+    lab = Lab(tmp_path / "lab.db")
+    run = await waiting_run(lab=lab)
+
+    def followers() -> int:
+        return sum("Feed." in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+    def view() -> TraceView:
+        return elsewhere(lab, run.id) if in_lab else TraceView(run)
+
+    closed = view()
+    await asyncio.sleep(0.05)
+    assert followers() == 2
+    closed.close()
+    await asyncio.sleep(0.05)
+    assert followers() == 0
+
+    forgotten = view()
+    await asyncio.sleep(0.05)
+    assert followers() == 2
+    super(LabWidget, forgotten).close()  # from now on ipywidgets does not hold it
+    there = weakref.ref(closed), weakref.ref(forgotten)
+    del closed, forgotten
+    gc.collect()
+    await asyncio.sleep(0.05)
+    assert [view() for view in there] == [None, None]
+    assert followers() == 0
+    assert run._state.desk.listeners._acts == {}
+    run.cancel()
+    await run
+
+
+async def test_of_a_run_elsewhere_only_what_is_new_is_read(tmp_path, monkeypatch):
+    lab = Lab(tmp_path / "lab.db")
+    run = await waiting_run(lab=lab)
+    view = elsewhere(lab, run.id)
+    n_known, read = len(run.trace.events), list[int]()
+    after = Lab.events_after
+    monkeypatch.setattr(Lab, "trace", None)
+
+    def events_after(*args: Any) -> list[Any]:
+        found = after(*args)
+        read.extend(event.seq for event in found)
+        return found
+
+    monkeypatch.setattr(Lab, "events_after", events_after)
+
+    run.approve(run.pending[0].call_id)
+    await run
+    await until(lambda: view.state()["head"]["status"] == "end_turn")
+
+    assert read == [event.seq for event in run.trace.events[n_known:]]
+
+
+async def test_a_run_that_was_cut_off_is_looked_at_seldom(tmp_path, monkeypatch):
+    lab = Lab(tmp_path / "lab.db")
+    run = await agent_of(call("pay", to="ann", amount=5), "Done.", policy=PAUSING).run("pay", lab=lab)
+    monkeypatch.setattr(live_run, "STILL_S", 0.2)
+    monkeypatch.setattr(live_run, "LOOK_S", 0.001)
+    looks = list[str]()
+    statuses = Lab.statuses
+    monkeypatch.setattr(Lab, "statuses", lambda *args: looks.append("") or statuses(*args))
+
+    view = elsewhere(lab, run.id)
+    await asyncio.sleep(0.5)
+    view.close()
+
+    assert len(looks) == 2
+
+
+async def test_a_lab_shows_a_run_of_this_process_as_the_run_itself(tmp_path, monkeypatch):
+    lab = Lab(tmp_path / "lab.db")
+    run = await waiting_run(lab=lab)
+    pages, heard = Pages(lab.view(run.id)), list[Any]()
+    monkeypatch.setattr(type(run), "seen", lambda self: heard.append(self))
+
+    pages.say(type="ping")
+    assert heard == [run]
+    assert pages.view.state()["head"]["stoppable"] is True
+    pages.say(type="stop")
+    await run
+    assert run.stop_reason == "cancelled"
+    assert lab.view(run.id).state()["head"]["stoppable"] is False
+
+
 async def test_a_run_of_a_lab_is_followed_and_decided_though_it_runs_elsewhere(tmp_path):
     lab = Lab(tmp_path / "lab.db")
     run = await waiting_run(lab=lab)
-    pages = Pages(Lab(tmp_path / "lab.db").view(run.id))
+    pages = Pages(elsewhere(Lab(tmp_path / "lab.db"), run.id))
     (ask,) = pages.asks()
     assert pages.view.state()["head"]["stoppable"] is False
     assert (
