@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from agentlab.analysis.arguments import need_name
 from agentlab.analysis.frames import runs_df
 from agentlab.analysis.sources import HasTrace, Source
 from agentlab.errors import InputError
@@ -42,6 +43,8 @@ def group_of_runs(source: Source, by: str | None) -> dict[str, str]:
     Raises:
         InputError: No run has such a column or tag.
     """
+    if by is not None:
+        need_name("by", by)
     runs = runs_with_tags(source)
     if by is None:
         return dict.fromkeys(runs["run_id"], EVERYTHING)

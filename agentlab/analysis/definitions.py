@@ -41,6 +41,9 @@ class Definition(Protocol):
     takes_gaps: ClassVar[bool]
     """Whether it looks at the gaps between single chunks."""
 
+    of_runs: ClassVar[tuple[str, ...]]
+    """Columns that it has of a whole run, in the row of the run's first call for a step; NA in all other rows."""
+
     def counted(self, logs: ChunkLogs) -> Flags:
         """Which events stop its clock, and have gaps between them."""
         ...
@@ -58,6 +61,7 @@ class AgentLab:
 
     name: ClassVar[DefinitionName] = "agentlab"
     takes_gaps: ClassVar[bool] = True
+    of_runs: ClassVar[tuple[str, ...]] = ()
     formulas: ClassVar[Mapping[str, str]] = {
         "ttfb_s": "headers - request",
         "ttft_s": "first reasoning, content or tool delta - request",
@@ -92,6 +96,7 @@ class VLLM:
 
     name: ClassVar[DefinitionName] = "vllm"
     takes_gaps: ClassVar[bool] = True
+    of_runs: ClassVar[tuple[str, ...]] = ()
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first event with choices - request",
         "itl_mean_s": "mean of the gaps of the call",
@@ -130,6 +135,7 @@ class GuideLLM:
 
     name: ClassVar[DefinitionName] = "guidellm"
     takes_gaps: ClassVar[bool] = False
+    of_runs: ClassVar[tuple[str, ...]] = ()
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first reasoning, content or tool delta - request",
         "ttfot_s": "first content or tool delta - request",
@@ -168,6 +174,7 @@ class AIPerf:
 
     name: ClassVar[DefinitionName] = "aiperf"
     takes_gaps: ClassVar[bool] = True
+    of_runs: ClassVar[tuple[str, ...]] = ()
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first non-empty response - request; reasoning counts",
         "ttfot_s": "first non-reasoning response - request",
@@ -202,6 +209,7 @@ class OTel:
 
     name: ClassVar[DefinitionName] = "otel"
     takes_gaps: ClassVar[bool] = True
+    of_runs: ClassVar[tuple[str, ...]] = ()
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "time_to_first_chunk: first chunk of any kind - request",
         "itl_mean_s": "mean of the gaps of the call",
@@ -236,6 +244,7 @@ class Letta:
 
     name: ClassVar[DefinitionName] = "letta"
     takes_gaps: ClassVar[bool] = False
+    of_runs: ClassVar[tuple[str, ...]] = ("ttft_s", "e2e_s")
     formulas: ClassVar[Mapping[str, str]] = {
         "ttft_s": "first delta of the run - the user's message",
         "e2e_s": "end of the run - the user's message; NA before it has ended",
@@ -277,6 +286,19 @@ def definition_named(name: object) -> Definition:
     if not isinstance(name, str) or name not in DEFINITIONS:
         raise InputError(f"there is no definition {name!r:.80}; there are {', '.join(DEFINITIONS)}")
     return DEFINITIONS[name]
+
+
+def rows_with(calls: pd.DataFrame, measure: str, name: DefinitionName) -> pd.DataFrame:
+    """Those calls that can bear the measure: of one that is taken of a whole run, its first call.
+
+    Args:
+        calls: The calls for steps of `latency_df`, in its order.
+        measure: One of its columns.
+        name: Whose definition they follow.
+    """
+    once = measure in definition_named(name).of_runs
+    rows: pd.DataFrame = calls[~calls.duplicated("run_id")] if once else calls
+    return rows
 
 
 def formulas() -> pd.DataFrame:

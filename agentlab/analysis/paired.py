@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -185,16 +185,14 @@ def _need(name: str, frame: pd.DataFrame, labels: set[str], metric: str) -> None
 
 def _merged(a: pd.DataFrame, b: pd.DataFrame, metric: str, keys: list[str], cluster: str) -> pd.DataFrame:
     """Keys under their numbers, as any name may be a column's; `value_a`, `value_b`, `cluster_a`, `cluster_b`."""
-    a_rows, b_rows = (
-        pd.DataFrame(
-            {
-                **{n: frame[key].array for n, key in enumerate(keys)},
-                f"value_{arm}": frame[metric].array,
-                f"cluster_{arm}": frame[cluster].to_numpy(dtype=object),
-            }
-        )
-        for arm, frame in (("a", a), ("b", b))
-    )
+
+    def renamed(arm: str, frame: pd.DataFrame) -> pd.DataFrame:
+        columns: dict[int | str, Any] = {n: frame[key].array for n, key in enumerate(keys)}
+        columns[f"value_{arm}"] = frame[metric].array
+        columns[f"cluster_{arm}"] = frame[cluster].to_numpy(dtype=object)
+        return pd.DataFrame(columns)
+
+    a_rows, b_rows = renamed("a", a), renamed("b", b)
     try:
         return a_rows.merge(b_rows, on=list(range(len(keys))), how="outer", indicator=True)
     except ValueError as exc:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from agentlab.analysis.arguments import is_number, need_draws, need_name, need_share
 from agentlab.analysis.arms import again_and_again, group_of_runs
-from agentlab.analysis.definitions import DefinitionName
+from agentlab.analysis.definitions import DefinitionName, rows_with
 from agentlab.analysis.latency import Floats, Ints
 from agentlab.analysis.latency_frames import latency_df
 from agentlab.analysis.sources import Source
@@ -56,7 +57,7 @@ def percentiles(
     data: Data,
     measure: str = "ttft_s",
     *,
-    q: Sequence[float] = (0.5, 0.9, 0.99),
+    q: float | Sequence[float] | Floats = (0.5, 0.9, 0.99),
     by: str | Sequence[str] | None = None,
     cluster: str | None = _CLUSTER,
     level: float = 0.95,
@@ -80,7 +81,7 @@ def percentiles(
         data: A run, a trace, a lab or a list of them: their calls for steps, from `latency_df`. Or a frame of one's own
             such as `runs_df` or `gaps_df`, or a series.
         measure: A column of numbers; a series has its own name.
-        q: Between 0 and 1.
+        q: Between 0 and 1; one or several. The smallest value of all, 0, and the largest, 1, have no interval.
         by: Columns whose values make groups, such as `model`; of runs also their tags, such as `variant`.
         cluster: Column or tag whose values are independent of each other: `run_id`, or `task` where runs repeat tasks.
             None: every value is. A series has none.
@@ -100,10 +101,12 @@ def percentiles(
         number of values, the interval between the smallest and the largest: Wilks, Annals of Mathematical Statistics
         12 (1941), 91-96.
     """
-    _check(q, level, n_resamples)
-    keys = [] if by is None else [by] if isinstance(by, str) else list(by)
+    q = _shares(q)
+    need_share("level", level, usual=0.95)
+    need_draws(n_resamples, seed, usual="2,000")
     if isinstance(data, pd.Series):
         measure, cluster = measure if data.name is None else str(data.name), None
+    keys = _keys(by, measure, cluster)
     needed = [*keys, *([] if cluster is None else [cluster])]
     frame = _frame(data, measure, definition, needed)
     _need(frame, measure, needed)
@@ -152,6 +155,8 @@ def _drawn(sample: _Sample, q: Sequence[float], n_resamples: int, rng: np.random
 
 def _lacking(sample: _Sample, q: float, level: float) -> str | None:
     """What an interval of this level would need; None when it is there."""
+    if q in (0, 1):
+        return "no interval: draws know no value beyond those of the sample"
     least = _least_values(q, level)
     if len(sample.values) < least:
         return f"too few values: {len(sample.values)} of the {least} that an interval at {level:.0%} takes"
@@ -172,17 +177,30 @@ def _least_values(q: float, level: float) -> int:
     return 2 * n
 
 
-def _check(q: Sequence[float], level: float, n_resamples: int) -> None:
-    if isinstance(q, str) or not isinstance(q, Sequence) or not q or not all(_is_share(each) for each in q):
+def _shares(q: Any) -> list[float]:
+    """The percentiles that are asked for, each once."""
+    found = list(q) if isinstance(q, list | tuple | np.ndarray | pd.Series) and np.ndim(q) == 1 else [q]
+    if not found or not all(is_number(each) and 0 <= each <= 1 for each in found):
         raise InputError(f"`q` takes numbers between 0 and 1, such as (0.5, 0.99), not {q!r:.80}")
-    if not _is_share(level):
-        raise InputError(f"`level` takes a number between 0 and 1, such as 0.95, not {level!r:.80}")
-    if not isinstance(n_resamples, int) or n_resamples < 100:
-        raise InputError(f"`n_resamples` takes 100 or more, not {n_resamples!r:.80}")
+    return list(dict.fromkeys(map(float, found)))
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, float) and 0 < value < 1
+def _keys(by: Any, measure: Any, cluster: Any) -> list[str]:
+    """The columns that make groups; neither the measure, nor of the name of a column of the answer."""
+    keys = [] if by is None else [by] if isinstance(by, str) else by
+    if not isinstance(keys, list | tuple):
+        raise InputError(f"by is {by!r:.80}; it takes the name of a column, or a list of them")
+    need_name("measure", measure)
+    for name in keys:
+        need_name("by", name)
+    if cluster is not None:
+        need_name("cluster", cluster)
+    taken = [name for name in keys if name in _DTYPES or name == measure or keys.count(name) > 1]
+    if taken:
+        raise InputError(f"by has {taken[0]!r:.80}, which the answer has already; name each column once, or rename it")
+    if cluster == measure:
+        raise InputError(f"cluster is {cluster!r:.80}, which is measured; it takes the column of what is independent")
+    return list(keys)
 
 
 def _frame(data: Data, measure: str, definition: DefinitionName, keys: Sequence[str]) -> pd.DataFrame:
@@ -191,7 +209,7 @@ def _frame(data: Data, measure: str, definition: DefinitionName, keys: Sequence[
     if isinstance(data, pd.Series):
         return data.to_frame(measure)
     source = again_and_again(data)
-    frame: pd.DataFrame = latency_df(source, definition=definition, where={"purpose": "step"})
+    frame = rows_with(latency_df(source, definition=definition, where={"purpose": "step"}), measure, definition).copy()
     for key in keys:
         if key not in frame.columns:  # it is said of runs
             frame[key] = frame["run_id"].map(group_of_runs(source, key)).astype("string")
@@ -200,14 +218,24 @@ def _frame(data: Data, measure: str, definition: DefinitionName, keys: Sequence[
 
 def _need(frame: pd.DataFrame, measure: str, keys: Sequence[str]) -> None:
     """Raises InputError where the frame has not what is asked of it."""
-    names = list(map(str, frame.columns))
+    names = ", ".join(map(str, frame.columns))
     for name in (measure, *keys):
-        if name not in names:
+        if name not in frame.columns:
             hint = "; give the column of the clusters as `cluster`, or None" if name == _CLUSTER else ""
-            raise InputError(f"there is no column {name!r:.80}; there are {', '.join(names)}{hint}")
+            raise InputError(f"there is no column {name!r:.80}; there are {names}{hint}")
+        if isinstance(frame[name], pd.DataFrame):
+            raise InputError(f"there are several columns {name!r:.80}; rename all but one")
+    for name in keys:
+        try:
+            frame[name].unique()
+        except TypeError as exc:
+            raise InputError(f"`{name}` holds values that are no names, such as lists") from exc
     dtype = frame[measure].dtype
-    if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
+    numbers = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
+    if not numbers or pd.api.types.is_bool_dtype(dtype):
         raise InputError(f"`{measure}` is no column of numbers but {dtype}")
+    if np.isinf(frame[measure].to_numpy(dtype=float, na_value=np.nan)).any():
+        raise InputError(f"`{measure}` has infinite values; set what was not measured to NA")
 
 
 def _groups(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:

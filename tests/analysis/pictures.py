@@ -96,8 +96,8 @@ def comparisons(*, share: float = 0.9) -> Comparisons:
 PICTURES: dict[str, tuple[Callable[[Axes], Axes], Callable[[Axes], Axes]]] = {
     "waterfall": (lambda ax: waterfall(busy_trace(), ax), lambda ax: waterfall(busy_trace(asked_s=1.2), ax)),
     "ttft_ecdf": (
-        lambda ax: ttft_ecdf(variants(), ax, by="variant"),
-        lambda ax: ttft_ecdf(variants(slower=1.1), ax, by="variant"),
+        lambda ax: ttft_ecdf(variants(), ax, by="variant", confidence=0.8),
+        lambda ax: ttft_ecdf(variants(slower=1.1), ax, by="variant", confidence=0.8),
     ),
     "token_gaps": (
         lambda ax: token_gaps(variants(), ax, by="variant"),

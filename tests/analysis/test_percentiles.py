@@ -205,12 +205,28 @@ def test_no_calls_give_a_row_that_says_so_and_no_groups_none() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"q": 0.5}, "`q` takes numbers between 0 and 1"),
+        ({"q": "0.5"}, "`q` takes numbers between 0 and 1"),
+        ({"q": np.array([[0.5]])}, "`q` takes numbers between 0 and 1"),
         ({"q": ()}, "`q` takes numbers between 0 and 1"),
         ({"q": (50, 99)}, "`q` takes numbers between 0 and 1"),
-        ({"q": (1.0,)}, "`q` takes numbers between 0 and 1"),
-        ({"level": 95}, "`level` takes a number between 0 and 1"),
-        ({"n_resamples": 10}, "`n_resamples` takes 100 or more"),
+        ({"q": (1.01,)}, "`q` takes numbers between 0 and 1"),
+        ({"level": 95}, "level is 95; it lies between 0 and 1"),
+        ({"n_resamples": 10}, "n_resamples is 10; it takes whole numbers from 100"),
+        ({"n_resamples": True}, "n_resamples is True"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"by": 5}, "by is 5"),
+        ({"by": [5]}, "by is 5"),
+        ({"by": ["name", "name"]}, "by has 'name', which the answer has already"),
+        ({"by": "wait_s"}, "by has 'wait_s', which the answer has already"),
+        ({"by": "n"}, "by has 'n', which the answer has already"),
+        ({"by": "lists"}, "`lists` holds values that are no names"),
+        ({"cluster": "lists"}, "`lists` holds values that are no names"),
+        ({"cluster": ["name"]}, "cluster is "),
+        ({"cluster": "wait_s"}, "cluster is 'wait_s', which is measured"),
+        ({"measure": 5}, "measure is 5"),
+        ({"measure": "endless"}, "`endless` has infinite values"),
+        ({"measure": "turned"}, "`turned` is no column of numbers but complex128"),
         ({"measure": "ttft"}, "there is no column 'ttft'; there are wait_s, run_id, name"),
         ({"measure": "name"}, "`name` is no column of numbers but"),
         ({"by": "arm"}, "there is no column 'arm'"),
@@ -218,7 +234,7 @@ def test_no_calls_give_a_row_that_says_so_and_no_groups_none() -> None:
     ],
 )
 def test_wrong_input_is_told(wrong: dict[str, Any], told: str) -> None:
-    frame = clustered(1).assign(name="x")
+    frame = clustered(1).assign(name="x", n=1, endless=np.inf, turned=1j, lists=[[1]] * 600)
     with pytest.raises(InputError, match=told):
         percentiles(frame, **{"measure": "wait_s", **wrong})
 
@@ -226,3 +242,21 @@ def test_wrong_input_is_told(wrong: dict[str, Any], told: str) -> None:
 def test_a_frame_without_runs_is_told_what_to_do() -> None:
     with pytest.raises(InputError, match="no column 'run_id'; there are wait_s; give the column of the clusters"):
         percentiles(sample(20).to_frame(), "wait_s")
+
+
+def test_one_percentile_and_arrays_of_them_may_be_asked_for() -> None:
+    values = sample(700)
+
+    assert percentiles(values, q=0.5).equals(percentiles(values, q=(0.5,)))
+    assert percentiles(values, q=np.array([0.5, 0.9, 0.5]))["q"].tolist() == [0.5, 0.9]
+    ends = percentiles(values, q=(0, 1))
+    assert ends["estimate"].tolist() == [values.min(), values.max()]
+    assert ends[["low", "high"]].isna().all(axis=None)
+    assert ends["note"].str.startswith("no interval").all()
+
+
+def test_a_figure_of_a_whole_run_is_missing_in_no_call() -> None:
+    """Letta's stands in the row of the first call; the others can have none."""
+    told = percentiles([trace_of(4, "run-a"), trace_of(2, "run-b")], q=0.5, definition="letta")
+
+    assert (told["n"].item(), told["n_missing"].item()) == (2, 0)

@@ -76,7 +76,7 @@ def study_of(*names: str) -> pd.DataFrame:
 def comparisons_of(*names: str) -> list[Comparison]:
     runs = study()
     a, b = (runs[runs["variant"] == variant] for variant in ("small", "large"))
-    found = compare(a, b, "solved", n_resamples=50)
+    found = compare(a, b, "solved", n_resamples=100)
     return [replace(found, metric=name) for name in names]
 
 
@@ -85,7 +85,7 @@ PLOTS: dict[str, Callable[..., Axes]] = {
     "ttft_ecdf": lambda *names: ttft_ecdf(runs_of(*names), by="variant"),
     "token_gaps": lambda *names: token_gaps(runs_of(*names), by="variant"),
     "context_growth": lambda *names: context_growth(runs_of(*names), by="variant"),
-    "cost_vs_success": lambda *names: cost_vs_success(study_of(*names), success="solved", n_resamples=50),
+    "cost_vs_success": lambda *names: cost_vs_success(study_of(*names), success="solved", n_resamples=100),
     "forest": lambda *names: forest(comparisons_of(*names)),
 }
 
@@ -106,7 +106,7 @@ def test_hostile_names_of_columns_are_drawn_too(columns: tuple[str, str]) -> Non
     for name in (HOSTILE[0], HOSTILE[2], HOSTILE[6], "", "{}"):
         runs = study().rename(columns={columns[0]: name})
         wanted = {"success" if columns[0] == "solved" else "cost": name}
-        ax = cost_vs_success(runs, **{"success": "solved", **wanted}, n_resamples=10)
+        ax = cost_vs_success(runs, **{"success": "solved", **wanted}, n_resamples=100)
         ax.figure.savefig(BytesIO(), format="png", dpi=20)
         plt.close(ax.figure)
 

@@ -169,6 +169,14 @@ def test_runs_bring_their_tags_and_their_costs() -> None:
         ({"solved": "maybe"}, {"success": "solved"}, "'solved' holds 'maybe'; it takes numbers, or true and false"),
         ({"cost_usd": np.inf}, {"success": "solved"}, "'cost_usd' has infinite values"),
         ({}, {"success": "solved", "confidence": 1.0}, "confidence is 1.0"),
+        ({}, {"success": "solved", "confidence": "x"}, "confidence is 'x'"),
+        ({}, {"success": 5}, "success is 5"),
+        ({}, {"success": "solved", "cost": ["x"]}, "cost is "),
+        ({}, {"success": "solved", "by": None}, "by is None"),
+        ({}, {"success": "solved", "cluster": 5}, "cluster is 5"),
+        ({}, {"success": "solved", "seed": "x"}, "seed is 'x'"),
+        ({}, {"success": "solved", "n_resamples": 0}, "n_resamples is 0"),
+        ({}, {"success": "solved", "ax": 5}, "ax is 5"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_name(change, arguments, text) -> None:
@@ -284,6 +292,8 @@ def test_no_comparison_is_said_and_anything_else_refused() -> None:
     assert forest([]).texts[0].get_text() == "nothing to show: there is no comparison"
     with pytest.raises(InputError, match="a forest is drawn of what `compare` found, not of 3"):
         forest([3])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="not of None"):
+        forest(None)  # type: ignore[arg-type]
 
 
 def test_comparisons_plot_themselves_into_given_axes() -> None:

@@ -215,3 +215,21 @@ def test_several_runs_are_lines() -> None:
     assert key_of(ax) == ["a · 1 run", "b · 1 run"]
     with pytest.raises(InputError, match="no run has a tag or a column 'arm'"):
         context_growth(runs, by="arm")
+
+
+def test_the_prompt_is_shared_out_by_the_tokenizer_that_is_given() -> None:
+    trace = trace_of(3)
+
+    estimated, told = context_growth(trace), context_growth(trace, tokenizer=len)
+
+    assert estimated.get_title(loc="left").endswith("shared out by length of text")
+    assert told.get_title(loc="left").endswith("shared out by a tokenizer")
+    with pytest.raises(InputError, match="`tokenizer` takes a function"):
+        context_growth(trace, tokenizer="gpt")  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("error")
+def test_prompts_of_no_tokens_are_drawn_without_a_warning() -> None:
+    ax = context_growth(Story().step(reply(usage=tokens(0, 0))).end())
+
+    assert ax.get_ylim()[1] > 0

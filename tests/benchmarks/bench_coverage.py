@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.stats import kstest
 
+from agentlab.analysis.bands import clustered_half_width
 from agentlab.analysis.paired import Clusters, clusters_of
 from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p
 from tests.benchmarks.figures import Figure
 
 STUDIES, TASKS, TRIALS, RESAMPLES = 4000, 30, 3, 1000
 EFFECT, YES_EFFECT = 0.3, 0.15
+BANDS, N_CALLS, ICC = 1000, 10, 0.5
 FEW_STUDIES, FEW_TASKS = 2000, (2, 5, 8)
 
 
@@ -45,6 +48,7 @@ def run() -> Iterable[Figure]:
         "permutation: rejections off 5 %", abs(rejection - 0.05), "", 0.01, False, f"{rejection:.2%} in {detail}"
     )
     yield from few_tasks(rng)
+    yield band(rng)
 
 
 def few_tasks(rng: np.random.Generator) -> Iterable[Figure]:
@@ -59,3 +63,16 @@ def few_tasks(rng: np.random.Generator) -> Iterable[Figure]:
             coverage = float(np.mean((intervals[:, 0] <= effect) & (effect <= intervals[:, 1])))
             detail = f"{FEW_STUDIES:,} studies, {known.mean():.0%} of them with an interval"
             yield Figure(f"interval: coverage of {n_tasks} tasks, {name}", coverage, "", 0.92, True, detail)
+
+
+def band(rng: np.random.Generator) -> Figure:
+    """How often the band of `ttft_ecdf` holds the whole true curve, of runs whose calls hang together."""
+    runs = np.repeat(np.arange(TASKS), N_CALLS)
+    held = 0
+    for _ in range(BANDS):
+        of_run = rng.normal(size=(TASKS, 1))
+        values = (np.sqrt(ICC) * of_run + np.sqrt(1 - ICC) * rng.normal(size=(TASKS, N_CALLS))).ravel()
+        half = clustered_half_width(values, runs, 0.95, RESAMPLES, rng)
+        held += half is not None and kstest(values, "norm").statistic <= half
+    detail = f"{BANDS:,} studies of {TASKS} runs x {N_CALLS} calls, intraclass correlation {ICC}"
+    return Figure("band of a distribution: coverage", held / BANDS, "", 0.93, True, detail)

@@ -16,6 +16,7 @@ from matplotlib.font_manager import FontProperties
 
 from agentlab.analysis.plots.lettering import lettering
 from agentlab.analysis.plots.palette import GRID, INK, MUTED
+from agentlab.errors import InputError
 
 Handle: TypeAlias = "Artist | Container | tuple[Artist, ...]"
 
@@ -27,7 +28,13 @@ _FEW_GROUPS = 4
 
 
 def canvas(ax: Axes | None, *, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN, n_groups: int = 0) -> Axes:
-    """The axes that were given, or those of a new figure of this size, higher for a key of many groups."""
+    """The axes that were given, or those of a new figure of this size, higher for a key of many groups.
+
+    Raises:
+        InputError: `ax` is something else.
+    """
+    if ax is not None and not isinstance(ax, Axes):
+        raise InputError(f"ax is {ax!r:.80}; it takes the axes of a figure, or None for a new one")
     if ax is None:
         more_in = _ROW_PT / 72 * max(0, n_groups - _FEW_GROUPS)
         _, ax = plt.subplots(figsize=(width_in, height_in + more_in), layout="constrained")

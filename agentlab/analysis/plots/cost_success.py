@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from agentlab.analysis.arguments import need_draws, need_name, need_share
 from agentlab.analysis.arms import again_and_again, runs_with_tags
 from agentlab.analysis.paired import clusters_of
 from agentlab.analysis.plots.canvas import Handle, canvas, frame, head, say
@@ -67,8 +68,11 @@ def cost_vs_success(
         InputError: A column is missing or holds no numbers.
     """
     need_stats()
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence!r:.80}; it lies between 0 and 1, such as 0.95")
+    for setting, column in {"success": success, "cost": cost, "by": by, "cluster": cluster}.items():
+        if setting != "cluster" or column is not None:
+            need_name(setting, column)
+    need_share("confidence", confidence, usual=0.95)
+    need_draws(n_resamples, seed)
     runs = data if isinstance(data, pd.DataFrame) else _runs_with_costs(data, prices)
     ax = canvas(ax, n_groups=runs[by].nunique(dropna=False) if by in runs.columns else 0)
     title = f"cost and success, with {confidence:.0%} intervals".replace("%", " %")

@@ -96,6 +96,8 @@ class _Row:
 def _named(comparisons: Comparison | Iterable[Comparison] | Mapping[str, Comparison]) -> list[tuple[str, Comparison]]:
     if isinstance(comparisons, Comparison):
         comparisons = [comparisons]
+    if isinstance(comparisons, str) or not isinstance(comparisons, Iterable):
+        raise InputError(f"a forest is drawn of what `compare` found, not of {comparisons!r:.80}")
     if isinstance(comparisons, Mapping):
         named = [(str(name), each) for name, each in comparisons.items()]
     else:

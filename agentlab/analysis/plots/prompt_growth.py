@@ -17,6 +17,7 @@ from agentlab.analysis.plots.canvas import WIDTH_IN, Handle, canvas, frame, head
 from agentlab.analysis.plots.lettering import labels
 from agentlab.analysis.plots.palette import PARTS, UNKNOWN, look_of_group
 from agentlab.analysis.sources import Source, tables_of
+from agentlab.analysis.tokenizers import TokenCounter, Tokenizer
 from agentlab.trace.words import counted
 
 _TITLE = "prompt by step"
@@ -24,34 +25,38 @@ _MOST_IN, _LEAST_STEPS, _MOST_TICKS = 14.0, 6, 16
 _SHARED, _MEASURED = "scaled_tokens", "tokens"
 
 
-def context_growth(source: Source, ax: Axes | None = None, *, by: str | None = None) -> Axes:
+def context_growth(
+    source: Source, ax: Axes | None = None, *, by: str | None = None, tokenizer: Tokenizer | None = None
+) -> Axes:
     """The tokens of the prompt at each step: of one run stacked by part, of several a line a run.
 
     A step's prompt is that of its last model call. Parts are shares of what the provider counted, in proportion to the
-    lengths of their texts, or these lengths where it counted in no step; the title says which. A step that it did not
+    tokens of their texts, or these tokens where it counted in no step; the title says which. A step that it did not
     count is a cross, or a gap in a line: a missing count is never 0.
 
     Args:
         source: A run, a trace, a lab or a list of them.
         ax: Where to draw; a new figure when not given.
         by: What parts the runs: one of their tags, such as `variant`, or a column of `runs_df`, such as `model`.
+        tokenizer: Counts the tokens of a text, as in `context_df`; None: one for every four characters begun.
 
     Raises:
-        InputError: There is no such tag.
+        InputError: There is no such tag, or the tokenizer is something else.
     """
     source = again_and_again(source)
     prompts, of_run = _prompts(source), group_of_runs(source, by)
     steps = sorted(set(prompts["step"]))
     width_in = min(max(WIDTH_IN, 2.5 + 0.28 * len(steps)), _MOST_IN)
     ax = canvas(ax, width_in=width_in, n_groups=len(groups_in_order(of_run)))
-    parts = context_df(source) if len(of_run) == 1 else None
+    counter = TokenCounter(tokenizer)
+    parts = context_df(source, tokenizer=tokenizer) if len(of_run) == 1 else None
     if not steps or (prompts["tokens"].isna().all() and (parts is None or parts["tokens"].isna().all())):
         why = "no model call told how long its prompt was" if steps else "no run has asked its model yet"
         return say(ax, f"nothing to show: {why}", _TITLE)
     if parts is None:
         title, key = f"{_TITLE} of {counted(len(of_run), 'run')}", _draw_runs(ax, prompts, of_run, by)
     else:
-        title, key = _draw_parts(ax, prompts, parts)
+        title, key = _draw_parts(ax, prompts, parts, counter)
     _frame(ax, steps)
     head(ax, title, key)
     return ax
@@ -69,7 +74,9 @@ def _prompts(source: Source) -> pd.DataFrame:
     return prompts
 
 
-def _draw_parts(ax: Axes, prompts: pd.DataFrame, parts: pd.DataFrame) -> tuple[str, list[tuple[Handle, str]]]:
+def _draw_parts(
+    ax: Axes, prompts: pd.DataFrame, parts: pd.DataFrame, counter: TokenCounter
+) -> tuple[str, list[tuple[Handle, str]]]:
     shared = bool(parts[_SHARED].notna().any())
     steps = prompts["step"].tolist()
     heights = pd.DataFrame({name: parts[name] for name in ("step", "part", _SHARED, _MEASURED)})
@@ -85,9 +92,12 @@ def _draw_parts(ax: Axes, prompts: pd.DataFrame, parts: pd.DataFrame) -> tuple[s
             bars = ax.bar(at, tokens[there], width=0.72, bottom=below, label=part, **style)
             key.append((bars, part.replace("_", " ")))
             bottom[there] += tokens[there]
+    estimated = counter.source == "estimated"
     if not shared:
-        return f"{_TITLE}: nobody counted it, estimated by length of text", key
-    return f"{_TITLE}: what the provider counted, shared out by length of text", key + _mark_untold(ax, prompts)
+        how = "estimated by length of text" if estimated else "told by a tokenizer"
+        return f"{_TITLE}: nobody counted it, {how}", key
+    by_what = "length of text" if estimated else "a tokenizer"
+    return f"{_TITLE}: what the provider counted, shared out by {by_what}", key + _mark_untold(ax, prompts)
 
 
 def _mark_untold(ax: Axes, prompts: pd.DataFrame) -> list[tuple[Handle, str]]:
@@ -118,6 +128,6 @@ def _frame(ax: Axes, steps: Sequence[int]) -> None:
     ax.set_xlim(steps[0] - 0.7, max(steps[-1] + 0.7, steps[0] + _LEAST_STEPS - 0.3))
     few = len(steps) <= _MOST_TICKS
     ax.xaxis.set_major_locator(FixedLocator(steps) if few else MaxNLocator(nbins=_MOST_TICKS, integer=True))
-    ax.set_ylim(0, 1.05 * ax.dataLim.y1)
+    ax.set_ylim(0, 1.05 * ax.dataLim.y1 or 1)  # prompts of 0 tokens leave no room above them
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     frame(ax, "step", "prompt [tokens]", grid="y")
