@@ -17,7 +17,7 @@ from agentlab.analysis.grouping import Groups, floats
 from agentlab.analysis.latency import Floats
 from agentlab.analysis.ledger_text import ledger_html, ledger_text
 from agentlab.analysis.prices import PriceBook, Prices
-from agentlab.analysis.prompt_parts import Prompts
+from agentlab.analysis.prompt_parts import READ_OF_PROMPTS, Prompts
 from agentlab.analysis.role_usage import role_usage
 from agentlab.analysis.sources import Tables
 from agentlab.analysis.tokenizers import TokenCounter, Tokenizer
@@ -77,9 +77,11 @@ class Ledger:
         match _word(by):
             case "number", False:
                 return self._numbers()
-            case ("tool" | "role") as word, in_runs:
-                make, key = (tool_usage, "tool") if word == "tool" else (role_usage, "part")
-                return make(self.prompts, ("run_id", key) if in_runs else (key,))
+            case "tool", in_runs:
+                return tool_usage(self.prompts, ("run_id", "tool") if in_runs else ("tool",))
+            case "role", in_runs:
+                some = (Prompts(tables, self._counter) for tables in self._tables.in_groups(READ_OF_PROMPTS))
+                return role_usage(some, self._counter, ("run_id", "part") if in_runs else ("part",))
             case word, False if word in _KEYS:
                 return self._totals(_KEYS[word], _BASES.get(word))
             case word, True if word in _WITHIN_RUNS:

@@ -25,6 +25,12 @@ from agentlab.analysis.usage_columns import PARTS
 
 _EVENTS_PER_RUN = 2**40
 
+READ_OF_PROMPTS = (
+    *("runs", "model_calls", "messages", "messages.text"),
+    *("requested_calls", "compactions", "tool_specs"),
+)
+"""The packs that prompts are put together from."""
+
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 

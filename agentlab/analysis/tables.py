@@ -51,6 +51,10 @@ class Tables(Protocol):
         """The events as JSON arrays, in order, each with its run; a run may have several."""
         ...
 
+    def in_groups(self, parts: Sequence[str]) -> Iterator[Tables]:
+        """The same, so many runs at a time as fit into the memory when these packs are read (`pack.part_names`)."""
+        ...
+
 
 class TraceTables:
     """Traces, as far as they have come, without keys and tokens: as a lab would have kept them."""
@@ -76,6 +80,9 @@ class TraceTables:
 
     def event_texts(self) -> Iterator[tuple[str, str]]:
         return ((kept.run_id, kept.text) for kept in self._kept)
+
+    def in_groups(self, parts: Sequence[str]) -> Iterator[Tables]:
+        yield self
 
 
 class _Kept:
@@ -124,6 +131,9 @@ class LabTables:
     def event_texts(self) -> Iterator[tuple[str, str]]:
         return self._lab.event_texts(self._run_ids)
 
+    def in_groups(self, parts: Sequence[str]) -> Iterator[Tables]:
+        return (LabTables(self._lab, run_ids) for run_ids in self._lab.groups(self._run_ids, parts))
+
     def _told(self, read: Callable[[Sequence[str]], _T]) -> _T:
         """What is read of the runs.
 
@@ -170,6 +180,9 @@ class SeveralTables:
 
     def event_texts(self) -> Iterator[tuple[str, str]]:
         return (each for part in self._parts for each in part.event_texts())
+
+    def in_groups(self, parts: Sequence[str]) -> Iterator[Tables]:
+        return (group for part in self._parts for group in part.in_groups(parts))
 
 
 @cache

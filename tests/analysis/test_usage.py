@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Judge, Price, ScriptedModel, call, cut, frozen, tool
 from agentlab.analysis.ledger import Ledger
+from agentlab.analysis.prompt_parts import Prompts
 from agentlab.analysis.usage import ledger, usage_df
 from agentlab.errors import InputError
 from agentlab.lab.lab import Lab
@@ -162,6 +163,26 @@ def test_a_lab_has_the_ledger_of_its_traces(by: Any, drawn: list[Trace]) -> None
             keep(lab, trace)
 
         pd.testing.assert_frame_equal(usage_df(lab, by=by), usage_df(drawn, by=by))
+
+
+@pytest.mark.parametrize("by", ["role", ("run", "role")])
+def test_the_roles_of_a_large_lab_are_summed_some_runs_at_a_time(by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = [rename(told(), f"run-{n}") for n in range(3)]
+    with Lab() as lab:
+        for trace in drawn:
+            keep(lab, trace)
+        monkeypatch.setattr("agentlab.lab.reader._GROUP_BYTES", 1)
+        made = Prompts.__init__
+        n_runs: list[int] = []
+
+        def counted(prompts: Prompts, *arguments: Any) -> None:
+            made(prompts, *arguments)
+            n_runs.append(len(prompts.runs))
+
+        monkeypatch.setattr(Prompts, "__init__", counted)
+        pd.testing.assert_frame_equal(usage_df(lab, by=by), usage_df(drawn, by=by))
+
+    assert n_runs == [1, 1, 1, 3]
 
 
 @pytest.mark.parametrize("by", ["call", "number", "step", "run", "model", "purpose", "tool", "role", ("run", "role")])
