@@ -13,11 +13,13 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Lab, ScriptedModel, Trace, call, say, tool
 from agentlab.errors import InputError
-from agentlab.widgets import live_run
+from agentlab.widgets import live_run, request_view
 from agentlab.widgets.approval_card import ApprovalCard
 from agentlab.widgets.base import LabWidget
 from agentlab.widgets.live_run import LiveInLab
+from agentlab.widgets.request_view import request_of_step
 from agentlab.widgets.trace_view import TraceView
+from tests.widgets.traces import long_trace
 
 KEY = "sk-abcdefghijklmnopqrstuvwx0123"
 PAID: list[dict[str, Any]] = []
@@ -329,6 +331,21 @@ async def test_the_request_of_a_step_is_what_the_model_was_sent():
     assert second["messages"][2]["content"] == "paid 5 to ann"
     assert second["tools"][0]["function"]["name"] == "pay"
     assert "made no request" in Pages(run.view()).say(type="raw", step=9)["text"]
+
+
+def test_a_very_long_request_is_shown_without_its_middle(monkeypatch):
+    trace = long_trace(40, text_chars=100)
+    step = trace.steps[-1].number
+    whole = orjson.loads(request_of_step(trace, step))["messages"]
+    assert len(whole) == 30
+    monkeypatch.setattr(request_view, "REQUEST_BYTES", 4_000)
+    shown = orjson.loads(request_of_step(trace, step))["messages"]
+    (place,) = (n for n, message in enumerate(shown) if "note" in message)
+    n_last = len(shown) - place - 1
+    assert 0 < place < 15
+    assert 0 < n_last < 15
+    assert shown[place] == {"note": f"{30 - place - n_last} messages left out here"}
+    assert shown[:place] + shown[place + 1 :] == whole[:place] + whole[-n_last:]
 
 
 async def test_keys_do_not_reach_a_page():
