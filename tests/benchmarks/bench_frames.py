@@ -34,9 +34,16 @@ TAKEN = """
 import resource, sys
 from agentlab.analysis.export import to_parquet
 from agentlab.analysis.frames import messages_df
+from agentlab.analysis.usage import usage_df
 from agentlab.lab.lab import Lab
 with Lab(sys.argv[2]) as lab:
-    made = messages_df(lab) if sys.argv[1] == "read" else to_parquet(lab, sys.argv[3])
+    match sys.argv[1]:
+        case "read":
+            messages_df(lab)
+        case "write":
+            to_parquet(lab, sys.argv[3])
+        case "roles":
+            usage_df(lab, by="role")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 """The most memory of a process that does this and nothing else [KiB, on Linux]."""
@@ -72,7 +79,11 @@ def run() -> Iterator[Figure]:
 def _large(folder: Path) -> Iterator[Figure]:
     path = folder / "lab.db"
     n_messages = write_large_lab(path)
-    for what, name in (("read", "`messages_df` of a large lab, memory"), ("write", "`to_parquet` of it, memory")):
+    for what, name in (
+        ("read", "`messages_df` of a large lab, memory"),
+        ("write", "`to_parquet` of it, memory"),
+        ("roles", "`usage_df` of it by role, memory"),
+    ):
         started_s = time.perf_counter()
         taken_mib = run_apart(TAKEN, what, path, folder / "frames") / 1024
         detail = (
