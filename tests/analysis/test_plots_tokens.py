@@ -224,6 +224,11 @@ def test_the_prompt_is_shared_out_by_the_tokenizer_that_is_given() -> None:
 
     assert estimated.get_title(loc="left").endswith("shared out by length of text")
     assert told.get_title(loc="left").endswith("shared out by a tokenizer")
+    drawn = sum(bar.get_height() for each in told.containers if isinstance(each, BarContainer) for bar in each)
+    assert drawn == pytest.approx(context_df(trace)["scaled_tokens"].sum())
+    counted = context_growth(Story().step(reply("x", usage=NO_USAGE)).end(), tokenizer=lambda text: 1000)
+    assert counted.get_title(loc="left").endswith("nobody counted it, told by a tokenizer")
+    assert counted.get_ylim()[1] >= 1000
     with pytest.raises(InputError, match="`tokenizer` takes a function"):
         context_growth(trace, tokenizer="gpt")  # type: ignore[arg-type]
 
