@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from agentlab.agent.front_end import cell_is_running
+from agentlab.errors import InputError
 from agentlab.trace.events import (
     ErrorRaised,
     Event,
@@ -28,7 +29,7 @@ from agentlab.trace.events import (
 from agentlab.trace.trace import Trace
 from agentlab.widgets.head import Heads
 from agentlab.widgets.live_text import LiveReply
-from agentlab.widgets.rows import Row, Rows
+from agentlab.widgets.rows import Entry, Row, Rows, search_in
 
 BATCH_S = 0.1
 """Between two batches [s]; the first of something new goes at once."""
@@ -128,7 +129,19 @@ class Feed:
     def search(self, text: str) -> tuple[list[int], bool]:
         """The rows in which a text stands, and whether there are more than can be told."""
         with self._lock:
-            return self._rows.search(text, _FOUND_ROWS)
+            entries = self._rows.entries()
+        return search_in(entries, text, _FOUND_ROWS)
+
+    def entry_and_row(self, number: object) -> tuple[Entry, Row]:
+        """A row, and what it was made of.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        with self._lock:
+            if type(number) is not int or not 0 <= number < len(self._rows):
+                raise InputError(f"there is no row {number!r}")
+            return self._rows.entry(number), self._rows.row(number)
 
     async def watch(self, events: AsyncIterator[Event]) -> None:
         """Tell pages what is new, until the run is over.

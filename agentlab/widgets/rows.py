@@ -7,7 +7,7 @@ are cut: the whole of one is sent when somebody wants to read it.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from agentlab.errors import InputError
@@ -95,6 +95,10 @@ class Rows:
         """What a row was made of."""
         return self._entries[number]
 
+    def entries(self) -> list[Entry]:
+        """What all rows were made of, as they are now."""
+        return list(self._entries)
+
     def step_of(self, number: int) -> int:
         """The step of a row; 0 before the first."""
         return self._steps[number]
@@ -108,20 +112,6 @@ class Rows:
         """The first row of a step; 0 where it has none."""
         first = bisect.bisect_left(self._steps, step)
         return first if first < len(self) and self._steps[first] == step else 0
-
-    def whole_text(self, number: int, field: str) -> str:
-        """A text of a row that was cut."""
-        return str(row_of(self._entries[number], None).get(field, ""))
-
-    def search(self, text: str, limit: int) -> tuple[list[int], bool]:
-        """The numbers of the rows in which a text stands, whatever its case; whether there are more than the limit."""
-        wanted, found = text.casefold(), list[int]()
-        for number, entry in enumerate(self._entries):
-            if any(wanted in part.casefold() for part in _texts_of(entry)):
-                if len(found) == limit:
-                    return found, True
-                found.append(number)
-        return found, False
 
     def of_frame_row(self, row: Mapping[str, Any]) -> int:
         """The number of the row that shows what a row of a frame is about: a message, a call or a step.
@@ -157,6 +147,17 @@ class Rows:
         if first == len(self) or self._steps[first] != number:
             raise InputError(f"there is no step {number} in run `{self._trace.run_id}`")
         return first
+
+
+def search_in(entries: Sequence[Entry], text: str, limit: int) -> tuple[list[int], bool]:
+    """The numbers of the rows in which a text stands, whatever its case; whether there are more than the limit."""
+    wanted, found = text.casefold(), list[int]()
+    for number, entry in enumerate(entries):
+        if any(wanted in part.casefold() for part in _texts_of(entry)):
+            if len(found) == limit:
+                return found, True
+            found.append(number)
+    return found, False
 
 
 def row_of(entry: Entry, limit_chars: int | None) -> Row:

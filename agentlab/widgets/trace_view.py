@@ -6,35 +6,31 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Mapping
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from agentlab.agent.front_end import notebook_loop
 from agentlab.agent.run import Run, living_run
 from agentlab.errors import AgentLabError, InputError
 from agentlab.lab.lab import Lab
 from agentlab.lab.listing import RunInfo
-from agentlab.trace._items import Called, Said, Thought, Told
 from agentlab.trace._sections import started
-from agentlab.trace.events import EVENT
-from agentlab.trace.redact import Redactor
 from agentlab.trace.safe import visible
 from agentlab.trace.trace import Trace
-from agentlab.trace.words import as_json
 from agentlab.widgets.asks import decision_from
 from agentlab.widgets.base import LabWidget
+from agentlab.widgets.copies import events_json, row_json
 from agentlab.widgets.feed import Feed
 from agentlab.widgets.live_run import LiveInLab, LiveRun
 from agentlab.widgets.request_view import request_of_step
+from agentlab.widgets.rows import row_of
 from agentlab.widgets.script import script, style
 from agentlab.widgets.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COPY_CHARS = 5_000_000
 _PAGES_AT_ONCE = 20
 
 
@@ -104,6 +100,13 @@ class TraceView(LabWidget):
         answer = _ANSWERS.get(str(message.get("type")))
         if answer is not None:
             answer(self, message)
+
+    def _hear(self, widget: Any, content: Any, buffers: Any) -> None:
+        """Hear a page. What takes long on a long trace is answered on a thread: runs in this loop go on meanwhile."""
+        if isinstance(content, dict) and content.get("type") in _SLOW:
+            _answering().submit(super()._hear, widget, content, buffers)
+        else:
+            super()._hear(widget, content, buffers)
 
     def describe(self) -> str:
         """The run."""
@@ -179,13 +182,17 @@ class TraceView(LabWidget):
         self.tell("found", q=text, rows=rows, more=more)
 
     def _on_whole(self, message: dict[str, Any]) -> None:
-        number, field = self._row_of(message), str(message.get("field"))
-        self.tell("whole", row=number, field=field, text=self._feed.rows.whole_text(number, field))
+        number, field = message.get("row"), str(message.get("field"))
+        entry, _ = self._feed.entry_and_row(number)
+        self.tell("whole", row=number, field=field, text=str(row_of(entry, None).get(field, "")))
 
     def _on_copy(self, message: dict[str, Any]) -> None:
-        whole = message.get("row") is None
-        text = self._trace_json() if whole else self._row_json(self._row_of(message))
-        self.tell("copy", row=message.get("row"), text=text)
+        number = message.get("row")
+        if number is None:
+            text = events_json(list(self._trace.events))
+        else:
+            text = row_json(self._trace, *self._feed.entry_and_row(number))
+        self.tell("copy", row=number, text=text)
 
     def _on_raw(self, message: dict[str, Any]) -> None:
         try:
@@ -217,41 +224,14 @@ class TraceView(LabWidget):
         self.tell("decided", call_id=call_id, error=error)
         self._feed.flush()
 
-    def _row_of(self, message: dict[str, Any]) -> int:
-        number = message.get("row")
-        if type(number) is not int or not 0 <= number < len(self._feed.rows):
-            raise InputError(f"there is no row {number!r}")
-        return number
-
-    def _trace_json(self) -> str:
-        """The events, one a line, as `to_jsonl` writes them; a part of a very long trace."""
-        redactor, lines, n_chars = Redactor(), list[str](), 0
-        for event in self._trace.events:
-            line = redactor.json(EVENT.dump_json(event, exclude_none=True)).decode()
-            n_chars += len(line)
-            if n_chars > _COPY_CHARS:
-                lines.append('{"note": "cut here; `trace.to_jsonl(path)` writes all of it"}')
-                break
-            lines.append(line)
-        return "\n".join(lines)
-
-    def _row_json(self, number: int) -> str:
-        """What the row is of: the call with its events, the message, or the event."""
-        entry = self._feed.rows.entry(number)
-        found: Any = self._feed.rows.row(number)
-        if isinstance(entry, Called) and (record := self._trace.tool_calls.get(entry.call_id)) is not None:
-            events = (record.requested, *record.decisions, record.started, record.returned)
-            found = [event.model_dump(mode="json", exclude_none=True) for event in events if event is not None]
-        elif isinstance(entry, Called | Said | Thought | Told) and entry.message_id:
-            found = next(
-                e.message.model_dump(mode="json", exclude_none=True)
-                for e in self._trace.entries
-                if e.message.id == entry.message_id
-            )
-        return as_json(orjson.loads(Redactor().json(orjson.dumps(found, default=str))))
-
     def _ipython_display_(self) -> None:
         self._shown.append(Shown(self, self._trace._repr_mimebundle_()))
+
+
+@cache
+def _answering() -> ThreadPoolExecutor:
+    """The thread of slow answers, one after the other, in the order of the questions."""
+    return ThreadPoolExecutor(1, thread_name_prefix="agentlab-view")
 
 
 def _newest(run: Run) -> Run:
@@ -304,3 +284,5 @@ _ANSWERS = {
     "decide": TraceView._on_decide,
 }
 """What a page may ask for."""
+_SLOW = frozenset({"search", "whole", "copy", "raw"})
+"""What a thread answers."""

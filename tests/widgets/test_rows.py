@@ -11,7 +11,7 @@ from agentlab.errors import InputError
 from agentlab.messages.message import FunctionCall, ToolCall
 from agentlab.trace.events import ToolStarted
 from agentlab.trace.trace import Trace
-from agentlab.widgets.rows import TEXT_CHARS, Rows, _cut, _cut_json
+from agentlab.widgets.rows import TEXT_CHARS, Rows, _cut, _cut_json, row_of, search_in
 from tests.factories import Story, reply
 from tests.factories import tool as plan_of
 
@@ -59,7 +59,7 @@ async def test_a_long_text_is_cut_and_can_be_had_whole():
     row = rows.row(number)
     assert len(row["text"]) == TEXT_CHARS
     assert row["text_more"] == len(long) - TEXT_CHARS
-    assert rows.whole_text(number, "text") == long
+    assert row_of(rows.entry(number), None)["text"] == long
 
 
 async def test_the_last_rows_can_be_made_again_when_more_has_happened():
@@ -81,9 +81,9 @@ async def test_tools_are_told_once_and_by_row():
 
 async def test_a_text_is_found_in_any_case_and_the_number_of_hits_is_limited():
     rows = Rows((await run_of(*TWO_STEPS)).trace)
-    assert rows.search("FOUND", 10) == ([rows.kinds.index("c"), len(rows) - 2], False)
-    assert rows.search("found", 1) == ([rows.kinds.index("c")], True)
-    assert rows.search("elephants", 10) == ([], False)
+    assert search_in(rows.entries(), "FOUND", 10) == ([rows.kinds.index("c"), len(rows) - 2], False)
+    assert search_in(rows.entries(), "found", 1) == ([rows.kinds.index("c")], True)
+    assert search_in(rows.entries(), "elephants", 10) == ([], False)
 
 
 async def test_the_row_of_a_frame_is_found():
@@ -131,7 +131,7 @@ async def test_a_password_is_taken_out_before_a_long_text_is_cut():
     number = rows.kinds.index("c")
     row = rows.row(number)
     assert row["args_more"] > 0 < row["ret_more"]
-    shown = (row["args"], row["ret"], rows.whole_text(number, "args"), run._repr_html_(), str(run))
+    shown = (row["args"], row["ret"], row_of(rows.entry(number), None)["args"], run._repr_html_(), str(run))
     for text in shown:
         assert "[redacted]" in text
         assert not any(word in text for word in WORDS.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Lab, ScriptedModel, Trace, call, say, tool
 from agentlab.errors import InputError
-from agentlab.widgets import live_run, request_view
+from agentlab.widgets import live_run, request_view, trace_view
 from agentlab.widgets.approval_card import ApprovalCard
 from agentlab.widgets.base import LabWidget
 from agentlab.widgets.live_run import LiveInLab
@@ -57,6 +58,7 @@ class Pages:
         """Send a message; the answer of its kind."""
         before = len(self.heard)
         self.view._hear(self.view, message, [])
+        trace_view._answering().submit(int).result(10)  # what a thread answers is answered
         answers = [fields for kind, fields in self.heard[before:] if kind != "batch"]
         return answers[0] if answers else {}
 
@@ -321,6 +323,55 @@ async def test_a_page_can_search_copy_and_read_on():
     assert (message["role"], message["content"][0]["text"]) == ("user", "pay")
     everything = pages.say(type="copy", row=None)["text"].splitlines()
     assert [orjson.loads(line)["type"] for line in everything] == [event.type for event in run.trace.events]
+
+
+@pytest.mark.parametrize(
+    ("message", "work"),
+    [
+        ({"type": "search", "q": "pay"}, "agentlab.widgets.feed.search_in"),
+        ({"type": "whole", "row": 0, "field": "text"}, "agentlab.widgets.trace_view.row_of"),
+        ({"type": "copy", "row": None}, "agentlab.widgets.trace_view.events_json"),
+        ({"type": "copy", "row": 0}, "agentlab.widgets.trace_view.row_json"),
+        ({"type": "raw", "step": 1}, "agentlab.widgets.trace_view.request_of_step"),
+    ],
+)
+async def test_what_takes_long_keeps_neither_the_loop_nor_the_batches(message, work, monkeypatch):
+    pages = Pages(TraceView((await agent_of("Done.").run("pay")).trace))
+    goes_on, began = threading.Event(), threading.Event()
+
+    def takes_long(*_):
+        began.set()
+        assert goes_on.wait(10), "the loop, or a batch, waits for the answer"
+        return {} if work.endswith("row_of") else ([], False)
+
+    monkeypatch.setattr(work, takes_long)
+    pages.view._hear(pages.view, message, [])
+    assert began.wait(10)
+    pages.view._feed.flush()
+    assert [kind for kind, _ in pages.heard] == ["batch"]
+    goes_on.set()
+    trace_view._answering().submit(int).result(10)
+    assert [kind for kind, _ in pages.heard][1:] != ["problem"]
+
+
+async def test_rows_are_read_while_no_batch_makes_them_again():
+    pages = Pages(TraceView((await agent_of("Done.").run("pay")).trace))
+    feed = pages.view._feed
+
+    class Watched:
+        def __getattr__(self, name):
+            assert feed._lock.locked(), name
+            return getattr(rows, name)
+
+        def __len__(self):
+            assert feed._lock.locked()
+            return len(rows)
+
+    rows, feed._rows = feed._rows, Watched()
+    for message in ({"type": "search", "q": "pay"}, {"type": "whole", "row": 0, "field": "text"}):
+        assert "text" not in pages.say(**message) or pages.say(**message)["text"] == "pay"
+    assert "pay" in pages.say(type="copy", row=0)["text"]
+    assert [kind for kind, _ in pages.heard if kind == "problem"] == []
 
 
 async def test_the_request_of_a_step_is_what_the_model_was_sent():
