@@ -1,6 +1,7 @@
-"""Runs notebooks without a person and saves them with their outputs: `python -m tests.notebooks.save notebooks/0*.ipynb`.
+"""Runs notebooks without a person and saves them with their outputs: `python -m tests.notebooks.save notebooks/0*`.
 
-Cells that are tagged `nbval-skip` run with the others, but keep the outputs that were saved: a real model's words differ.
+Cells that are tagged `nbval-skip` run with the others, but keep the outputs that were saved: a real model's words
+differ from machine to machine.
 """
 
 from __future__ import annotations
