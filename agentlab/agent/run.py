@@ -289,10 +289,9 @@ class Run(FrameViews):
             self._recorder.close()
 
     async def _join(self) -> Run:
-        if not self.trace.live:
-            return self
-        with self._state.presence.awaited():
-            await self._be_over()
+        if self.trace.live:
+            with self._state.presence.awaited():
+                await self._be_over()
         if self._state.presence.screen is not None:
             self._state.presence.screen.awaited()
         return self
