@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from tests.benchmarks.figures import Figure
 from tests.browser.jlab import JLab, notebook
@@ -94,9 +95,11 @@ def _painting(lab: JLab, shown: list[int]) -> Iterator[Figure]:
         lab.js("nb.widgets[arg].model.sharedModel.setOutputs([]); return null;", index + 2)
     for n, times in took_s.items():
         told = ", ".join(f"{t:.2f}" for t in times)
-        yield Figure(f"{n:,} messages, cell run to painted", min(times), "s", PAINT_TARGETS_S[n], False, f"of {told}")
+        yield Figure(
+            f"{n:,} messages, cell run to painted", median(times), "s", PAINT_TARGETS_S[n], False, f"of {told}"
+        )
     told = ", ".join(f"{t:.0f}" for t in stalls_ms)
-    yield Figure("longest stall while scrolling", min(stalls_ms), "ms", STALL_TARGET_MS, False, f"of {told}; {detail}")
+    yield Figure("longest stall while scrolling", max(stalls_ms), "ms", STALL_TARGET_MS, False, f"of {told}; {detail}")
 
 
 def _streaming(lab: JLab) -> Figure:
