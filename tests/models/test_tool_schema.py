@@ -327,7 +327,11 @@ class TestPlainTalk:
         assert opened == [("user", "Go."), ("assistant", CALL), ("user", "search failed: no such page")]
         assert told(talk)[0] == ("user", talk[0].text), "closed unless asked for"
 
-    @pytest.mark.parametrize("text", [envelopes.user_message("Hi."), envelopes.system_alert("Careful.")])
+    @pytest.mark.parametrize(
+        "text",
+        [envelopes.user_message("Hi."), envelopes.system_alert("Careful.")],
+        ids=["user_message", "system_alert"],
+    )  # without the time in the test's name, by which workers agree on what there is to test
     def test_a_tool_that_returns_another_envelope_is_quoted(self, text):
         call = tool_call("search", {"q": "cats"})
         talk = [builders.assistant_message("", [call]), builders.tool_message(call.id, "search", text)]
