@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from agentlab.lab import pack
 from agentlab.lab.encode import encode, split_log
 from agentlab.lab.lab import Lab
 from agentlab.lab.project import Projection
+from agentlab.lab.reader import Moment
 from agentlab.trace.clean import writable
 from agentlab.trace.events import Event, ModelReplied
 from agentlab.trace.redact import Redactor
@@ -115,11 +116,13 @@ class LabTables:
     def __init__(self, lab: Lab, run_ids: Sequence[str]) -> None:
         self._lab, self._run_ids = lab, run_ids
         self._read: dict[tuple[str, frozenset[str] | None], pa.Table] = {}
+        self._moment: Moment = {}
+        """So that calls, messages and steps of a run that goes on fit together."""
 
     def table(self, name: str, texts: Collection[str] | None = None) -> pa.Table:
         key = name, None if texts is None else frozenset(texts)
         if key not in self._read:
-            self._read[key] = self._told(lambda ids: self._lab.columns(name, ids, texts=texts))
+            self._read[key] = self._told(partial(self._lab.columns, name, texts=texts, moment=self._moment))
         return self._read[key]
 
     def logs(self) -> dict[tuple[str, int], PackedLog]:

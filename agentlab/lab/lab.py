@@ -18,7 +18,7 @@ from agentlab.lab.encode import encode
 from agentlab.lab.finding import Finder
 from agentlab.lab.journal import LabJournal
 from agentlab.lab.listing import SHOWN, RunInfo, listing_html
-from agentlab.lab.reader import LogRow, Reader
+from agentlab.lab.reader import LogRow, Moment, Reader
 from agentlab.lab.store import Store
 from agentlab.trace.events import Event
 from agentlab.trace.redact import Redactor
@@ -186,7 +186,12 @@ class Lab(LabViews):
         return self._reader.rebuild()
 
     def columns(
-        self, table: str, run_ids: Sequence[str] | None = None, *, texts: Collection[str] | None = None
+        self,
+        table: str,
+        run_ids: Sequence[str] | None = None,
+        *,
+        texts: Collection[str] | None = None,
+        moment: Moment | None = None,
     ) -> pa.Table:
         """What frames are made of, straight from the file; oldest run first. `messages_df` and others read better.
 
@@ -195,8 +200,9 @@ class Lab(LabViews):
                 `compactions` or `tool_specs`.
             run_ids: Only these runs.
             texts: Of the long texts in it (`pack.APART`) only these; the others are not read.
+            moment: An empty dictionary, the same one for several tables, has them fit together while runs grow.
         """
-        return self._reader.table(table, run_ids, texts)
+        return self._reader.table(table, run_ids, texts, moment)
 
     def chunk_logs(self, run_ids: Sequence[str] | None = None) -> list[LogRow]:
         """The packed chunk logs of all model calls; oldest run first."""

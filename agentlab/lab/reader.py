@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -44,6 +44,10 @@ _last_step = (
     .limit(1)
     .scalar_subquery()
 )
+
+
+Moment: TypeAlias = dict[str, dict[str, bytes]]
+"""Runs that were being written when they were first read: all their packs, as they were then, by run."""
 
 
 class LogRow(NamedTuple):
@@ -121,13 +125,31 @@ class Reader:
         if group:
             yield group
 
-    def table(self, name: str, run_ids: Sequence[str] | None = None, texts: Collection[str] | None = None) -> pa.Table:
-        """One of the tables of `pack.SCHEMAS`, for all runs or some, with all long texts or some; oldest run first."""
+    def table(
+        self,
+        name: str,
+        run_ids: Sequence[str] | None = None,
+        texts: Collection[str] | None = None,
+        moment: Moment | None = None,
+    ) -> pa.Table:
+        """One of the tables of `pack.SCHEMAS`, for all runs or some, with all long texts or some; oldest run first.
+
+        Args:
+            name: The table.
+            run_ids: The runs; None: all.
+            texts: Of its long texts only these; None: all.
+            moment: Given to the reading of each of several tables, it has them fit together, though runs grow.
+        """
         names = pack.part_names(name, texts)
+        grown = {} if moment is None else moment
         found, packed = [], []
         for run, parts in self._packed(names, run_ids):
+            if len(parts) < len(names) and run.run_id not in grown:
+                parts = self._packed_anew(run)
+                if _is_written(run.owner):
+                    grown[run.run_id] = parts
             found.append(run.run_id)
-            packed.append(parts if len(parts) == len(names) else self._packed_anew(run))
+            packed.append(grown.get(run.run_id, parts))
         return pack.from_parts(name, found, packed, texts)
 
     def event_texts(self, run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:

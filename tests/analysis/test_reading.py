@@ -190,7 +190,7 @@ def test_no_more_runs_are_read_than_the_page_needs(lab: Lab, monkeypatch: pytest
     read: list[list[str]] = []
     columns = Lab.columns
     monkeypatch.setattr(
-        Lab, "columns", lambda self, name, ids, texts: read.append(ids) or columns(self, name, ids, texts=texts)
+        Lab, "columns", lambda self, name, ids, **which: read.append(ids) or columns(self, name, ids, **which)
     )
 
     assert len(messages_df(lab, limit=3)) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,14 @@ import pyarrow.compute as pc
 import pytest
 
 from agentlab import Agent, ScriptedModel, frozen, say
+from agentlab.analysis.context import context_df
 from agentlab.analysis.frames import events_df, messages_df, runs_df, steps_df
 from agentlab.analysis.latency_frames import latency_df
 from agentlab.analysis.sources import tables_of
-from agentlab.analysis.usage import usage_df
+from agentlab.analysis.usage import ledger, usage_df
 from agentlab.errors import AgentLabError, InputError, StoreError
 from agentlab.lab.lab import Lab
+from agentlab.lab.reader import Reader
 from agentlab.trace.trace import Trace
 from tests.analysis.test_frames import FRAMES, rows
 from tests.factories import Story, reply, trace_of
@@ -393,3 +396,32 @@ def test_a_damaged_journal_is_named_where_frames_are_made_from_it(tmp_path: Path
 
     with pytest.raises(StoreError, match=r"run-b is damaged in <Lab .*lab\.db"):
         messages_df(path)
+
+
+@pytest.mark.parametrize("n_events", [12, 15, 24, 30])
+@pytest.mark.parametrize(
+    "make",
+    [runs_df, steps_df, context_df, lambda source: usage_df(source, by="tool"), lambda source: ledger(source).problems],
+    ids=["runs", "steps", "context", "tools", "problems"],
+)
+def test_a_run_that_grows_while_it_is_read_is_read_as_of_one_moment(
+    make: Any, n_events: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = trace_of(6).events
+    expected = make(Trace(events[:n_events], live=True))
+    lab, rest, read = Lab(), iter(events), Reader.table
+    journal = lab.journal("run-1")
+
+    def write(n: int) -> None:
+        for event in islice(rest, n):
+            journal.append(event)
+        journal.flush()
+
+    def read_and_write(reader: Reader, *arguments: Any) -> pa.Table:
+        table = read(reader, *arguments)
+        write(7)
+        return table
+
+    write(n_events)
+    monkeypatch.setattr(Reader, "table", read_and_write)
+    pd.testing.assert_frame_equal(make(lab), expected)
