@@ -1,7 +1,8 @@
 """What frames can be made of, and the runs that are picked from it.
 
 A run, a trace, a lab, an experiment, a file or folder of any of these, or a list of them: all end as stores, in order.
-A run that is in two of them counts once: the copy with the most events, which was written last.
+A run that is in two of them counts once: the copy with the most events, which was written last. Two runs under one id
+are refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from io import IOBase
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from agentlab.analysis.columns import columns_of
+from agentlab.analysis.copies import copies_in, longer_of, need_copies
 from agentlab.analysis.files import open_path
 from agentlab.analysis.parquet import Export
 from agentlab.analysis.tables import LabTables, SeveralTables, TraceTables, run_id_of
@@ -154,30 +155,19 @@ def _picked(source: Source, runs: Iterable[str] | None, opened: ExitStack, *, wi
     several = {run_id: numbers for run_id, numbers in holders.items() if len(numbers) > 1}
     if not several:
         return found
-    lengths = [_lengths(each.store, [run_id for run_id in each.run_ids if run_id in several]) for each in found]
+    copies = [copies_in(each.store, [run_id for run_id in each.run_ids if run_id in several]) for each in found]
+    for run_id, numbers in several.items():
+        need_copies(run_id, [copies[number][run_id] for number in numbers])
 
     def rank(number: int, run_id: str) -> tuple[bool, int, bool]:
         has_events = not isinstance(found[number].store, Export)
-        return has_events or not with_events, lengths[number].get(run_id, 0), has_events
+        return has_events or not with_events, copies[number][run_id].n_events, has_events
 
     best = {run_id: max(numbers, key=partial(rank, run_id=run_id)) for run_id, numbers in several.items()}
     return [
         each.only(run_id for run_id in each.run_ids if best.get(run_id, number) == number)
         for number, each in enumerate(found)
     ]
-
-
-def _lengths(store: Sequence[Trace] | Lab | Export, run_ids: Sequence[str]) -> dict[str, int]:
-    """How many events each of these runs has in a store."""
-    if not run_ids:
-        return {}
-    if isinstance(store, Lab):
-        return {info.run_id: info.n_events for info in store.runs()}
-    if isinstance(store, Export):
-        columns = [column for column in columns_of("runs") if column.name in ("run_id", "n_events")]
-        rows = [row for table in store.batches("runs", columns, run_ids) for row in table.to_pylist()]
-        return {row["run_id"]: row["n_events"] or 0 for row in rows}
-    return {run_id_of(trace): len(trace) for trace in store}
 
 
 def _ids(runs: Iterable[str] | None) -> list[str] | None:
@@ -199,8 +189,9 @@ def _stores(found: Iterable[Trace | Lab | Export]) -> Iterator[tuple[list[Trace]
     traces: dict[str, Trace] = {}
     for each in found:
         if isinstance(each, Trace):
-            if len(each) and len(each) > len(traces.get(run_id_of(each), ())):
-                traces[run_id_of(each)] = each
+            if len(each):
+                run_id = run_id_of(each)
+                traces[run_id] = longer_of(run_id, traces.get(run_id, each), each)
             continue
         if traces:
             yield list(traces.values()), list(map(_family, traces.values()))

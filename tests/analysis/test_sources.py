@@ -79,10 +79,10 @@ def test_files_that_sqlite_keeps_beside_an_open_lab_are_overlooked(folder: Path)
 
 
 def test_a_run_in_two_files_counts_once(folder: Path) -> None:
-    trace_of(3, "run-b").to_jsonl(folder / "z.jsonl")
+    trace_of(2, "run-b").to_jsonl(folder / "z.jsonl")
 
-    assert runs_df(folder)["run_id"].tolist() == ["run-a", "run-c", "run-d", "run-b"]
-    assert runs_df([folder / "z.jsonl", folder])["n_steps"].tolist() == [3, 3, 4, 5]
+    assert runs_df(folder)["run_id"].tolist() == ["run-a", "run-b", "run-c", "run-d"]
+    assert runs_df([folder / "z.jsonl", folder])["n_steps"].tolist() == [2, 3, 4, 5]
 
 
 def test_an_empty_folder_gives_an_empty_frame(tmp_path: Path) -> None:
@@ -263,6 +263,55 @@ def test_of_two_copies_that_with_the_most_events_counts(kind: str, older: str, n
 def test_of_two_traces_in_a_list_the_longer_one_counts() -> None:
     assert runs_df([cut(5, 10), trace_of(5)])["n_steps"].tolist() == [5]
     assert runs_df([trace_of(5), cut(5, 10)])["n_steps"].tolist() == [5]
+
+
+def placed(trace: Trace, kind: str, path: Path) -> Any:
+    """A trace as a source of this kind."""
+    if kind == "trace":
+        return trace
+    if kind == "file":
+        return trace.to_jsonl(path.with_suffix(".jsonl"))
+    return lab_at(path.with_suffix(".db"), trace) if kind == "lab" else trace.to_parquet(path)
+
+
+KINDS = ["trace", "file", "lab", "export"]
+
+
+@pytest.mark.parametrize("second", KINDS)
+@pytest.mark.parametrize("first", KINDS)
+async def test_two_runs_with_one_id_are_refused_and_copies_of_one_are_not(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    async def seeded(name: str, *said: str) -> Trace:
+        with frozen(seed=1):
+            model = ScriptedModel(said, ttft_s=0.1, gap_s=0.01)
+            run = await Agent(model, name=name).run("My key is sk-proj-" + "a1B2" * 10)
+        return run.trace
+
+    one, copy = await seeded("brief", "Two."), await seeded("brief", "Two.")
+    others = [await seeded("thorough", "Two."), await seeded("brief", "I have counted two of them.")]
+    source = placed(one, first, tmp_path / "a")
+
+    assert len(runs_df([source, placed(copy, second, tmp_path / "b")])) == 1
+    for n, other in enumerate(others):
+        both = [source, placed(other, second, tmp_path / f"other-{n}")]
+        for make in (messages_df, runs_df):
+            with pytest.raises(InputError, match=rf"two different runs are called {one.run_id}: .* a seed of its own"):
+                make(both)
+
+
+@pytest.mark.parametrize("said", ["Two.", "Six."])
+async def test_what_two_runs_said_tells_them_apart_where_their_times_do_not(said: str) -> None:
+    runs = []
+    for text in ("Two.", said):
+        with frozen(seed=1):
+            runs.append(await Agent(ScriptedModel([text])).run("How many?"))
+
+    if said == "Two.":
+        assert len(runs_df(runs)) == 1
+    else:
+        with pytest.raises(InputError, match="two different runs are called"):
+            runs_df(runs)
 
 
 @pytest.mark.parametrize("name", ["a-frames", "z-frames"])
