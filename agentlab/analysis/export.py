@@ -33,6 +33,9 @@ def to_parquet(source: Source, folder: str | Path) -> Path:
     Runs are written some at a time, so a lab may be larger than the memory. The folder appears when it is whole: a
     crash leaves what was there before, and at most a hidden folder beside it. An older export is replaced.
 
+    `messages_df(folder)` counts what a run took over from its parent once. For other tools it stands in the rows of
+    both runs, in those of the later one with the source `history`.
+
     Args:
         source: A run, a trace, a lab, or a list of them.
         folder: Where; its parent must be there. `agentlab.analysis.parquet` says what lies in it.

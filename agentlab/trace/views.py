@@ -92,6 +92,8 @@ class Frames:
     def to_parquet(self, folder: str | Path) -> Path:
         """Write all frames into a folder of Parquet files, for other tools and for `messages_df("folder")`.
 
+        For other tools, a message that a run took over from its parent stands in the rows of both (source `history`).
+
         Args:
             folder: Where; an older export there is replaced, anything else refused.
         """
