@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, SkipValidation
@@ -22,7 +20,7 @@ from agentlab.agent.desk import Answer, PendingCall
 from agentlab.agent.front_end import person_at_terminal
 from agentlab.agent.kinds import reader
 from agentlab.agent.presence import Presence, wait_at_page
-from agentlab.agent.typed import typed_decision
+from agentlab.agent.typed import TerminalQuestion
 from agentlab.errors import InputError
 from agentlab.messages import builders
 from agentlab.messages.parts import Value
@@ -113,14 +111,18 @@ class Terminal(Approver):
         if not person_at_terminal():
             return None
         waiting = asyncio.ensure_future(run.wait_for_person(call))  # somebody else may be faster
-        typing = start_in_thread(partial(typed_decision, call, _tell), name="approval")
+        question = TerminalQuestion(call)
+        typing = start_in_thread(question.ask, name="approval")
         both: list[asyncio.Future[Any]] = [waiting, typing]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        waiting.cancel()
-        decision = typing.result()
-        return None if decision is None else Answer(decision, "terminal")
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            decision = typing.result()
+            return None if decision is None else Answer(decision, "terminal")
+        finally:
+            question.end()
+            waiting.cancel()
 
     def opens_desk(self, presence: Presence) -> bool:
         """True where there is a terminal."""
@@ -220,10 +222,6 @@ def _answer(said: Said, by: str) -> Answer | None:
     if isinstance(said, Decision):
         return Answer(said, by)
     raise InputError(f"an approver answered {said!r}; it may say a Decision, True, False, a reason to deny, or None")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201  # a question to a person
 
 
 def _judged(text: str) -> Decision | None:

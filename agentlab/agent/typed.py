@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Callable
 
 from agentlab.agent.approval import Decision
@@ -10,24 +12,59 @@ from agentlab.agent.desk import PendingCall
 from agentlab.errors import ToolArgumentError
 from agentlab.trace.safe import visible
 
+_at_terminal = threading.Lock()
+"""Held by the question that stands at the terminal: a line that is typed must not answer another one."""
 
-def typed_decision(call: PendingCall, show: Callable[[str], None]) -> Decision | None:
+
+class TerminalQuestion:
+    """A call asked about at the terminal, when the questions before it are over."""
+
+    def __init__(self, call: PendingCall) -> None:
+        self._call = call
+        self._stands, self._is_over = False, False
+
+    def ask(self) -> Decision | None:
+        """The decision; None at the end of the input, and when the question is over. To be called in a thread."""
+        with _at_terminal:
+            if self._is_over:
+                return None
+            self._stands = True
+            try:
+                return typed_decision(self._call, _tell, lambda: self._is_over)
+            finally:
+                self._stands = False
+
+    def end(self) -> None:
+        """The call waits no more. Nothing can take back the line that a person is typing: it will not be taken."""
+        self._is_over = True
+        if self._stands:
+            _tell(f"\n{visible(self._call.tool)}: this call does not wait any more; press Enter to go on")
+
+
+def typed_decision(
+    call: PendingCall, show: Callable[[str], None], is_over: Callable[[], bool] = lambda: False
+) -> Decision | None:
     """Ask by `input()` until the answer can be used; None at the end of the input.
 
     Args:
         call: What is asked about.
         show: Tells the question, and why an answer was not taken.
+        is_over: Whether the call has ceased to wait; the line that is typed then counts for nothing.
     """
     arguments = visible(json.dumps(call.arguments, ensure_ascii=False, indent=2))
     show(f"\n{visible(call.tool)} {arguments}\n(step {call.step} of {call.run_id})")
     while True:
         try:
             line = input("[a]pprove, [d]eny REASON, [e]dit JSON, [r]espond TEXT, [s]top? ").strip()
-            return _read_line(call, line)
+            return None if is_over() else _read_line(call, line)
         except (EOFError, NotImplementedError):  # the latter: a kernel whose front end lets nobody type
             return None
         except (ValueError, ToolArgumentError) as exc:
             show(f"not taken: {exc}")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201  # a question to a person
 
 
 def _read_line(call: PendingCall, line: str) -> Decision:
