@@ -120,13 +120,19 @@ async def _ask_in_turn(call: PendingCall, policy: ApprovalPolicy, state: RunStat
 
 
 async def _answer_of(approver: Approver, call: PendingCall, state: RunState) -> Answer | None:
-    """The approver's answer, written down; None when it has none, or not in time."""
+    """The approver's answer, written down; None when it has none, or not in time.
+
+    Where somebody else has left a decision meanwhile, that was the first and stands: he was told so.
+    """
     try:
         answer = await clock.within(approver.ask(call, state), approver.timeout_s)
     except clock.LimitPassed:
         late = Decision(action="escalate", reason=f"no answer within {approver.timeout_s:g} s")
         _decided(call, Answer(late, approver.kind), approver.answers_as, state)
-        return None
+        answer = None
+    left = state.left_answer(call)
+    if left is not None and left != answer:
+        return _decided(call, left, "person", state)
     if answer is not None:
         call.check(answer.decision)
         _decided(call, answer, approver.answers_as, state)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Decision, Lab, ScriptedModel, call, tool
+from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, Callback, Decision, Lab, ScriptedModel, call, tool
 from agentlab.agent.approval import call_hash
 from agentlab.agent.front_end import people_behind_a_server
 from agentlab.errors import ApprovalError, RunError, StoreError, ToolArgumentError
@@ -248,3 +248,19 @@ async def test_a_run_started_for_people_behind_a_server_waits_for_them():
 
     assert (await run).text == "Done."
     assert PAID == [{"to": "ann", "amount": 5}]
+
+
+@pytest.mark.parametrize("late", [True, None], ids=["contradicts", "hands-on"])
+async def test_a_decision_from_elsewhere_stands_though_an_approver_says_something_after_it(late, tmp_path):
+    with Lab(tmp_path / "a.db") as lab, Lab(tmp_path / "a.db") as elsewhere:
+
+        def slow(call):
+            elsewhere.decide(call.call_id, Decision(action="deny", reason="not so fast"), by="ann")
+            return late
+
+        policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Callback(slow),))
+        run = await Agent(ScriptedModel(SCRIPT), [pay], approval=policy).run("pay", lab=lab)
+
+    assert PAID == []
+    made = [(d.action, d.approver, d.approver_kind) for r in run.trace.tool_calls.values() for d in r.decisions]
+    assert made == [("deny", "ann", "person")] * 2
