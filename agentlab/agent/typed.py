@@ -6,10 +6,12 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import PendingCall
-from agentlab.errors import ToolArgumentError
+from agentlab.agent.masking import masked, restored
+from agentlab.errors import InputError, ToolArgumentError
 from agentlab.trace.safe import visible
 
 _at_terminal = threading.Lock()
@@ -51,7 +53,7 @@ def typed_decision(
         show: Tells the question, and why an answer was not taken.
         is_over: Whether the call has ceased to wait; the line that is typed then counts for nothing.
     """
-    arguments = visible(json.dumps(call.arguments, ensure_ascii=False, indent=2))
+    arguments = json.dumps(masked(call.arguments), ensure_ascii=False, indent=2)  # a notebook keeps what it shows
     show(f"\n{visible(call.tool)} {arguments}\n(step {call.step} of {call.run_id})")
     while True:
         try:
@@ -75,7 +77,7 @@ def _read_line(call: PendingCall, line: str) -> Decision:
         case "d" | "deny":
             return Decision(action="deny", reason=rest or None)
         case "e" | "edit":
-            edited = Decision(action="edit", arguments=json.loads(rest))
+            edited = Decision(action="edit", arguments=_edited(rest, call))
             call.check(edited)
             return edited
         case "r" | "respond":
@@ -83,3 +85,11 @@ def _read_line(call: PendingCall, line: str) -> Decision:
         case "s" | "stop":
             return Decision(action="stop", reason=rest or None)
     raise ValueError(f"{line!r} is none of the answers")
+
+
+def _edited(text: str, call: PendingCall) -> dict[str, Any]:
+    """What a person wrote, with the original in the place of what was not shown."""
+    arguments = json.loads(text)
+    if not isinstance(arguments, dict):
+        raise InputError("the arguments must be a JSON object: { … }")
+    return restored(arguments, call.arguments)

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 
 from agentlab.agent.approval import Condition, Decision, Scope
 from agentlab.agent.desk import PendingCall
+from agentlab.agent.masking import masked, masked_schema, restored
 from agentlab.errors import InputError
 from agentlab.trace.safe import in_one_line, visible
 from agentlab.trace.trace import Trace
 from agentlab.trace.words import as_json
-from agentlab.widgets.masking import masked, masked_schema, restored
 
 ACTIONS = ("approve", "edit", "deny", "respond", "escalate", "stop")
 """What can be done with a call that waits."""

@@ -8,6 +8,7 @@ import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, ScriptedModel, call, tool
 from agentlab.agent import presence
+from agentlab.trace.redact import REDACTED
 
 PAID: list[int] = []
 
@@ -62,6 +63,23 @@ async def test_the_cell_asks_when_no_page_can_be_heard(monkeypatch, capsys):
     told = capsys.readouterr().out
     assert '"amount": 5' in told
     assert "not taken: 'nonsense' is none of the answers" in told
+
+
+async def test_the_cell_shows_no_key_and_an_edit_that_leaves_it_alone_keeps_it(monkeypatch, capsys):
+    got, key = [], "sk-" + "a1" * 12
+
+    def send(to: str, api_key: str) -> str:
+        """Send a letter."""
+        got.append((to, api_key))
+        return "sent"
+
+    lines = [f'e {{"to": "bob", "api_key": "x{REDACTED}"}}', f'e {{"to": "bob", "api_key": "{REDACTED}"}}', "a"]
+    Cell(monkeypatch, *lines)
+    script = [call("send", to="ann", api_key=key), call("send", to="cat", api_key=key), "Done."]
+    await asyncio.wait_for(Agent(ScriptedModel(script), [send], approval=POLICY).run("send"), 5)
+    told = capsys.readouterr().out
+    assert (key in told, told.count(f'"api_key": "{REDACTED}"'), told.count("not taken")) == (False, 2, 1)
+    assert got == [("bob", key), ("cat", key)]
 
 
 async def test_a_page_that_is_heard_is_waited_for_however_long_it_takes(monkeypatch):

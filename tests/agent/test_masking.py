@@ -1,4 +1,4 @@
-"""Arguments as a page shows them, and back: nothing secret goes out, nothing untouched is lost on the way in."""
+"""Arguments as a person is shown them, and back: nothing secret goes out, nothing untouched is lost on the way in."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentlab.agent.masking import masked, masked_schema, restored
 from agentlab.errors import InputError
 from agentlab.trace.safe import visible
-from agentlab.widgets.masking import masked, masked_schema, restored
 
 KEY, OTHER_KEY = "sk-" + "a1" * 12, "sk-" + "b2" * 12
 HIDDEN = "safe\u202etxt.exe\u200b"

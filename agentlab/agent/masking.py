@@ -1,4 +1,4 @@
-"""Arguments of a call as a page shows them, and the way back.
+"""Arguments of a call as a person is shown them, and the way back.
 
 What is shown has no keys in it and no character that hides. A person edits that; what nobody touched must reach the
 tool as it was, so each value that still is what was shown becomes the original again.
