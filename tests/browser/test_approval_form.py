@@ -272,6 +272,17 @@ def test_nested_things_are_edited_at_their_places(card: Card) -> None:
     }
 
 
+def test_null_in_a_list_is_no_news(card: Card) -> None:
+    numbers = {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}
+    card.show(ask({"values": [1.5, None, 2]}, {"type": "object", "properties": {"values": numbers}}))
+    assert card.was == []
+    card.press("give a value: item")
+    card.type("'4'")
+    assert card.was == ["was: null"]
+    card.press("Approve edited")
+    assert card.edited == {"values": [1.5, 4, 2]}
+
+
 def test_lists_keep_to_their_limits(card: Card) -> None:
     card.show(ask(EVENT_ARGUMENTS, EVENT))
     tags = card.page.locator("fieldset", has=card.page.locator("> legend", has_text="tags"))

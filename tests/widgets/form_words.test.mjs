@@ -11,6 +11,7 @@ test("errors go to the place that they name, and lose that name", () => {
   const errors = [{ path: ["to", "zip"], text: "x" }, { path: ["to"], text: "y" }, { path: [0], text: "z" }, { path: [], text: "w" }];
   assert.deepEqual(errorsBelow(errors, "to"), [{ path: ["zip"], text: "x" }, { path: [], text: "y" }]);
   assert.deepEqual(errorsBelow(errors, 0), [{ path: [], text: "z" }]);
+  assert.deepEqual(errorsBelow(errors, "0"), [{ path: [], text: "z" }], "an entry may be named by digits");
 });
 
 test("a group says what it was only where it was none of its kind", () => {

@@ -110,5 +110,7 @@ test("limits are said in words", () => {
   assert.equal(words({ type: "string", maxLength: 1 }), "at most 1 character");
   assert.equal(words({ type: "string", minLength: 2, maxLength: 4 }), "2 to 4 characters");
   assert.equal(words({ type: "array", minItems: 2, maxItems: 2, uniqueItems: true }), "exactly 2 items, no item twice");
+  assert.equal(words({ type: "string", format: "date" }), "a date, such as 2026-01-31");
+  assert.equal(words({ type: "string", format: "constructor" }), "", "a form that nobody explains");
   assert.equal(words({ type: "string" }), "");
 });

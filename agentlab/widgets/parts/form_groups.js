@@ -132,7 +132,7 @@ export function listGroup(schema, value, original, home) {
       button("↓", () => move(item, 1), { class: "al-quiet al-small", title: "move down" }),
       button("✕", () => drop(item), { class: "al-quiet al-small", title: "remove" }),
     ];
-    const slot = home.slot("item", itemSchema(schema, was < 0 ? items.length : was) ?? {}, now, was < 0 ? LEFT_OUT : before[was] ?? LEFT_OUT, home, {
+    const slot = home.slot("item", itemSchema(schema, was < 0 ? items.length : was) ?? {}, now, was in before ? before[was] : LEFT_OUT, home, {
       tools: isFixed ? [] : tools, heading: place,
     });
     const item = { slot, place, was, tools };
@@ -181,5 +181,5 @@ export function listGroup(schema, value, original, home) {
 
 /** @param {SchemaError[]} errors @param {string | number} name @returns {SchemaError[]} */
 export function errorsBelow(errors, name) {
-  return errors.filter(({ path }) => path[0] === name).map(({ path, text }) => ({ path: path.slice(1), text }));
+  return errors.filter(({ path }) => path.length && String(path[0]) === String(name)).map(({ path, text }) => ({ path: path.slice(1), text }));
 }

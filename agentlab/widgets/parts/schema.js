@@ -100,6 +100,14 @@ function choicesOf(schema, values) {
   return schema.type === undefined ? values : values.filter((value) => [schema.type].flat().some((type) => isOfType(value, type)));
 }
 
+/** How a text of this form looks; Python checks it. @type {Map<unknown, string>} */
+const FORMS = new Map([
+  ["date", "a date, such as 2026-01-31"],
+  ["date-time", "a date and time, such as 2026-01-31T09:30:00Z"],
+  ["time", "a time, such as 09:30:00"],
+  ["duration", "a duration, such as PT90S"],
+]);
+
 /** @param {ShapeKind} kind @param {Schema} schema @param {Partial<Shape>} [more] @returns {Shape} */
 function shapeAs(kind, schema, more = {}) {
   return { kind, schema, nullable: false, choices: [], ...more };
@@ -195,7 +203,7 @@ export function limitsInWords({ kind, schema: s }) {
       s.exclusiveMaximum !== undefined && `below ${s.exclusiveMaximum}`, s.multipleOf !== undefined && `a multiple of ${s.multipleOf}`];
     return [noun, ...limits].filter(Boolean).join(", ");
   }
-  if (kind === "text") return [limitRange(s.minLength, s.maxLength, "character"), s.pattern !== undefined && `matches ${s.pattern}`].filter(Boolean).join(", ");
+  if (kind === "text") return [FORMS.get(s.format), limitRange(s.minLength, s.maxLength, "character"), s.pattern !== undefined && `matches ${s.pattern}`].filter(Boolean).join(", ");
   if (kind === "list") return [limitRange(s.minItems, s.maxItems, "item"), s.uniqueItems && "no item twice"].filter(Boolean).join(", ");
   return kind === "json" ? "written as JSON" : "";
 }
