@@ -86,7 +86,8 @@ class Ask(Approver):
     async def ask(self, call: PendingCall, run: Surroundings) -> Answer | None:
         """Wait for a decision at the desk, or ask in the cell that waits for the run, or in the terminal."""
         if self._at_front_end(run.presence):
-            return await wait_at_page(call, asyncio.ensure_future(run.wait_for_person(call)), run.presence)
+            waiting = asyncio.ensure_future(run.wait_for_person(call))
+            return await wait_at_page(call, waiting, run.presence, self.timeout_s)
         if self.attended is None and person_at_terminal():
             return await Terminal().ask(call, run)
         return None

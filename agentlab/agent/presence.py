@@ -1,7 +1,7 @@
 """Whether somebody can answer a run: at a page that shows it, or in the cell that waits for it.
 
 Whether a click reaches a kernel while a cell runs depends on kernel and front end. A page that shows a pending call
-says so every second; where a cell waits for the run and no page has said so for a while, clicks do not arrive, and the
+says so every second. Where a cell waits for the run and no page has said so for a while, clicks do not arrive, and the
 cell itself asks.
 """
 
@@ -12,10 +12,11 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
 from agentlab.agent.front_end import Screen, cell_is_running, in_notebook, person_at_front_end
+from agentlab.agent.interrupting import interruptible
 from agentlab.agent.typed import typed_decision
+from agentlab.clock import LimitPassed
 
 GRACE_S = 3.0
 """How long a page may be silent before the cell asks [s]. It speaks every second."""
@@ -50,18 +51,21 @@ class Presence:
             self._cells -= 1
 
     def out_of_reach(self, asked_s: float) -> bool:
-        """A running cell waits for the run, and no page has spoken since the question of this time, or for a while."""
+        """A running cell waits for the run, and no page is heard: none has been for a while, nor since this time."""
         last_s = max(asked_s, self._awaited_s, self._seen_s)
         return self._cells > 0 and time.monotonic() - last_s > GRACE_S and cell_is_running()
 
 
-async def wait_at_page(call: PendingCall, waiting: asyncio.Task[Answer], presence: Presence) -> Answer | None:
+async def wait_at_page(
+    call: PendingCall, waiting: asyncio.Task[Answer], presence: Presence, limit_s: float | None = None
+) -> Answer | None:
     """The answer that comes through a page, or by another process; where no page can be heard, one that is typed.
 
     Args:
         call: What is asked about.
         waiting: Becomes the answer. It is cancelled where another one was faster.
         presence: Who is there.
+        limit_s: After how long the caller gives up waiting [s]; None: never.
     """
     if not in_notebook():
         return await waiting
@@ -72,14 +76,20 @@ async def wait_at_page(call: PendingCall, waiting: asyncio.Task[Answer], presenc
         await asyncio.wait({waiting}, timeout=_LOOK_S)
         if not waiting.done() and presence.out_of_reach(asked_s):
             waiting.cancel()
-            return _typed_in_cell(call)
+            await asyncio.wait({waiting})  # it has left the desk: a click that comes while the cell asks is told so
+            left_s = None if limit_s is None else asked_s + limit_s - time.monotonic()
+            return waiting.result() if not waiting.cancelled() else await _typed_in_cell(call, left_s)
     return waiting.result()
 
 
-def _typed_in_cell(call: PendingCall) -> Answer | None:
+async def _typed_in_cell(call: PendingCall, limit_s: float | None) -> Answer | None:
     """Ask in the cell. It holds up the event loop, as the cell does in such a kernel anyway."""
     try:
-        decision = typed_decision(call, print)
-    except KeyboardInterrupt:  # to interrupt the question is to stop the run
-        decision = Decision(action="stop", reason="interrupted at the question")
+        with interruptible(limit_s):
+            decision = typed_decision(call, print)
+    except KeyboardInterrupt:  # it cancels the run, as at any other time
+        raise asyncio.CancelledError from None
+    except LimitPassed:
+        print("\nnobody has answered in time")  # noqa: T201  # to who comes back
+        await asyncio.Event().wait()  # until the caller, whose time is over, gives up
     return None if decision is None else Answer(decision, "stdin")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
+import time
 
 import pytest
 
 from agentlab import Agent, ApprovalPolicy, ApprovalRule, Ask, ScriptedModel, call, tool
 from agentlab.agent import presence
+from agentlab.errors import ApprovalError
+from agentlab.messages.history import lint
 from agentlab.trace.redact import REDACTED
 
 PAID: list[int] = []
@@ -40,6 +46,12 @@ class Cell:
         if isinstance(line, BaseException):
             raise line
         return line
+
+    def nobody_types(self, prompt=""):
+        self.asked += 1
+        for _ in range(500):  # as a kernel does, which looks for an answer again and again
+            time.sleep(0.01)
+        raise AssertionError("nothing has ended the question")
 
 
 @pytest.fixture(autouse=True)
@@ -133,10 +145,48 @@ async def test_a_decision_from_elsewhere_counts_while_the_grace_lasts(monkeypatc
     assert (cell.asked, PAID, decision(run).action) == (0, [], "respond")
 
 
-async def test_to_interrupt_the_question_stops_the_run(monkeypatch):
-    Cell(monkeypatch, KeyboardInterrupt())
-    run = await asyncio.wait_for(start(), 5)
-    assert (run.stop_reason, PAID, decision(run).reason) == ("stopped", [], "interrupted at the question")
+async def test_to_interrupt_the_question_cancels_the_run(monkeypatch):
+    cell, kept = Cell(monkeypatch), []
+    monkeypatch.setattr("builtins.input", cell.nobody_types)
+    before = signal.signal(signal.SIGINT, lambda *_: kept.append(cell.asked))  # a kernel's, for its event loop
+    try:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        run = await asyncio.wait_for(start(), 10)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (run.stop_reason, PAID, decision(run)) == ("cancelled", [], None)
+    assert lint(run.messages) == []
+    assert kept == [1, 1], "the kernel, which ends the cell, hears of this interrupt and of later ones"
+
+
+async def test_a_question_that_nobody_answers_is_given_up_in_time(monkeypatch, capsys):
+    cell = Cell(monkeypatch)
+    monkeypatch.setattr("builtins.input", cell.nobody_types)
+    policy = POLICY.model_copy(update={"approvers": (Ask(attended=True, timeout_s=0.6),)})
+    run = await asyncio.wait_for(start(policy), 10)
+    (record,) = run.trace.tool_calls.values()
+    assert [(d.action, d.approver, d.reason) for d in record.decisions] == [
+        ("escalate", "ask", "no answer within 0.6 s"),
+        ("deny", "unattended", "nobody was there to decide"),
+    ]
+    assert (cell.asked, PAID, "in time" in capsys.readouterr().out) == (1, [], True)
+
+
+async def test_a_click_that_comes_while_the_cell_asks_is_refused(monkeypatch):
+    cell, told = Cell(monkeypatch, "d"), []
+    run = start()
+
+    def click_and_type(prompt):
+        with pytest.raises(ApprovalError, match="waits for a decision"):
+            run.approve(next(iter(run.trace.tool_calls)))
+        told.append(prompt)
+        return cell.input(prompt)
+
+    monkeypatch.setattr("builtins.input", click_and_type)
+    await asyncio.wait_for(_join(run), 5)
+    assert (decision(run).action, PAID, len(told)) == ("deny", [], 1)
 
 
 async def test_where_the_input_ends_the_policy_decides(monkeypatch):

@@ -99,6 +99,20 @@ def test_a_run_is_awaited_in_a_later_cell_on_ipykernel_6(opened: Opening) -> Non
     assert "Gloves are ordered." in lab.cell_output_text(2)
 
 
+def test_an_interrupt_ends_the_question_of_a_cell_on_ipykernel_6(opened: Opening) -> None:
+    lab = opened(SETUP, "run = shop().run('buy gloves')\nawait run", "'the next cell has run'", kernel="ipykernel6")
+    lab.run_all()
+    expect(lab.cell(1).locator("input.jp-Stdin-input")).to_be_visible()
+
+    interrupt(lab)
+
+    lab.wait_idle()
+    ended(lab)
+    assert "the next cell has run" not in lab.cell_output_text(2), "the cell ended as an interrupted one does"
+    assert (value(lab, "run.stop_reason"), ran(lab)) == ("cancelled", [])
+    expect(static(lab)).to_contain_text("cancelled")
+
+
 def test_the_first_tokens_are_seen_while_the_cell_waits(opened: Opening) -> None:
     late = "asyncio.get_running_loop().call_later(60, model.gate.set)"
     model = "model = Gated(['One two three four five six seven eight nine ten.'])"
