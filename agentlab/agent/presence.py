@@ -2,7 +2,8 @@
 
 Whether a click reaches a kernel while a cell runs depends on kernel and front end. A page that shows a pending call
 says so every second. Where a cell waits for the run and no page has said so for a while, clicks do not arrive, and the
-cell itself asks.
+cell itself asks. Where one has said so while the cell ran, they do: should the page be gone now, only a page that is
+loaded anew can answer, and no input line would ever be seen.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ class Presence:
         self._cells = 0
         self._awaited_s = 0.0
         self._seen_s = 0.0
+        self._heard_in_cell = False
+        """Pages are heard while a cell runs."""
 
     def seen(self) -> None:
         """A page that shows the run has spoken, from any thread."""
         self._seen_s = time.monotonic()
+        self._heard_in_cell = self._heard_in_cell or cell_is_running()
 
     @contextlib.contextmanager
     def awaited(self) -> Iterator[None]:
@@ -52,6 +56,8 @@ class Presence:
 
     def out_of_reach(self, asked_s: float) -> bool:
         """A running cell waits for the run, and no page is heard: none has been for a while, nor since this time."""
+        if self._heard_in_cell:
+            return False
         last_s = max(asked_s, self._awaited_s, self._seen_s)
         return self._cells > 0 and time.monotonic() - last_s > GRACE_S and cell_is_running()
 

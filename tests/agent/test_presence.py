@@ -107,12 +107,27 @@ async def test_a_page_that_is_heard_is_waited_for_however_long_it_takes(monkeypa
     assert decision(run).approver == "person"
 
 
-async def test_a_page_that_falls_silent_is_not_waited_for_for_ever(monkeypatch):
+async def test_a_page_that_is_heard_between_cells_only_is_not_waited_for_for_ever(monkeypatch):
     cell = Cell(monkeypatch, "d too much")
     run = start()
+    cell.running = False
     run.seen()
+    cell.running = True
     await asyncio.wait_for(_join(run), 5)
     assert (cell.asked, PAID, decision(run).reason) == (1, [], "too much")
+
+
+async def test_a_page_that_was_heard_while_the_cell_runs_may_be_loaded_anew(monkeypatch):
+    cell = Cell(monkeypatch, "a")
+    run = start()
+    waiting = asyncio.ensure_future(_join(run))
+    await asyncio.sleep(0.05)
+    run.seen()
+    await asyncio.sleep(0.6)  # the input line would ask a page that is gone
+    assert (cell.asked, len(run.pending)) == (0, 1)
+    run.approve(run.pending[0].call_id)
+    await waiting
+    assert PAID == [5]
 
 
 async def test_a_run_that_no_cell_waits_for_asks_nobody_by_itself(monkeypatch):

@@ -232,12 +232,15 @@ class JLab:
 
     def open_notebook(self, path: str) -> None:
         self.path = path
-        self.starts += 1
-        where = "notebooks" if self.app == "notebook" else "lab/tree"
-        self.page.goto(f"{self.url}/{where}/{path}?reset&token={self.token}")
+        self._load()
         self.page.wait_for_function("""() => { const p = window.jupyterapp?.shell?.currentWidget, s = p?.sessionContext;
             return !!(p?.content?.model && p.content.widgets?.length && s?.isReady
                       && (!s.session || s.session.kernel?.status === 'idle')); }""")
+
+    def _load(self) -> None:
+        self.starts += 1
+        where = "notebooks" if self.app == "notebook" else "lab/tree"
+        self.page.goto(f"{self.url}/{where}/{self.path}?reset&token={self.token}")
 
     def set_cells(self, cells: list[str]) -> None:
         """Put other cells in the place of those of the open notebook; page and kernel stay."""
@@ -253,13 +256,16 @@ class JLab:
         """Load the page anew, with the notebook as it was saved last."""
         self.open_notebook(self.path)
 
+    def reopen_while_busy(self) -> None:
+        """As `reopen`, while a cell runs; what the cell waits for is for the caller to see to."""
+        self._load()
+        self.cell(0).wait_for()
+
     def reopen_without_kernel(self) -> None:
         """Load the page anew, and let no kernel start."""
-        self.starts += 1
         refuse = lambda route: route.abort() if route.request.method == "POST" else route.continue_()  # noqa: E731
         self.page.route("**/api/sessions*", refuse)
-        where = "notebooks" if self.app == "notebook" else "lab/tree"
-        self.page.goto(f"{self.url}/{where}/{self.path}?reset&token={self.token}")
+        self._load()
         self.cell(0).wait_for()
         self.page.unroute("**/api/sessions*")
 

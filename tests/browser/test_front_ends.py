@@ -54,6 +54,20 @@ def test_a_click_answers_while_the_cell_waits_on_ipykernel_7(opened: Opening) ->
     assert answers(lab) == [("approve", "person", "person")]
 
 
+def test_a_page_that_is_loaded_anew_answers_while_the_cell_waits_on_ipykernel_7(opened: Opening) -> None:
+    lab = opened(SETUP, AWAIT, "'the next cell has run'")
+    lab.run_all()
+    waiting(lab)
+    lab.save()
+
+    lab.reopen_while_busy()
+    press(waiting(lab), "Approve")
+
+    lab.wait_idle()
+    assert ran(lab) == GLOVES
+    assert answers(lab) == [("approve", "person", "person")]
+
+
 def test_the_cell_asks_where_no_click_arrives_on_ipykernel_6(opened: Opening) -> None:
     lab = opened(SETUP, AWAIT, "'the next cell has run'", kernel="ipykernel6")
     lab.run_all()
