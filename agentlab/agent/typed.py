@@ -81,6 +81,8 @@ def _read_line(call: PendingCall, line: str) -> Decision:
             call.check(edited)
             return edited
         case "r" | "respond":
+            if not rest:
+                raise InputError("write what the model is to read: r TEXT")
             return Decision(action="respond", response=rest)
         case "s" | "stop":
             return Decision(action="stop", reason=rest or None)

@@ -69,7 +69,7 @@ def decided(run):
         (["a"], "approve", [5]),
         (["yes", 'e {"amount": "lots"}', 'e {"amount": 2}'], "edit", [2]),
         (["d too much"], "deny", []),
-        (["r it was paid before"], "respond", []),
+        (["r", "r it was paid before"], "respond", []),
         (["s"], "stop", []),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
