@@ -127,6 +127,26 @@ def test_a_cost_of_few_tasks_is_no_known_point() -> None:
         assert point.lines[0].get_markerfacecolor() == "#ffffff"
 
 
+def test_what_cost_nothing_is_no_share_of_yes() -> None:
+    free = study().assign(cost_usd=0.0)
+
+    ax = cost_vs_success(free[free["variant"] == "small"], success="solved", n_resamples=100)
+
+    assert spans(ax, 0)[0] == (0.0, 0.0)
+
+
+def test_a_score_that_is_0_or_1_in_one_variant_is_a_score_there_too() -> None:
+    runs = study().assign(score=lambda f: f["solved"].where(f["variant"] == "small", 0.5))
+    small = runs[runs["variant"] == "small"]
+
+    _, along = spans(cost_vs_success(runs, success="score", n_resamples=300), 0)
+
+    scores = clusters_of(small["score"].to_numpy(), small["task"].to_numpy(dtype=object))
+    rng = np.random.default_rng(0)
+    rng.integers(0, len(scores), (300, len(scores)))  # of the cost
+    assert along == pytest.approx(bootstrap_interval(scores, 0.95, 300, rng))
+
+
 def test_missing_values_are_left_out_and_counted() -> None:
     runs = study().astype({"cost_usd": "Float64"})
     runs.loc[[0, 1], "cost_usd"] = pd.NA

@@ -126,7 +126,13 @@ class Point:
 
 
 def estimate(
-    values: Floats, clusters: npt.NDArray[np.object_], confidence: float, n_resamples: int, rng: np.random.Generator
+    values: Floats,
+    clusters: npt.NDArray[np.object_],
+    confidence: float,
+    n_resamples: int,
+    rng: np.random.Generator,
+    *,
+    is_rate: bool,
 ) -> Estimate:
     """The mean of the known values, with its interval over clusters.
 
@@ -136,10 +142,11 @@ def estimate(
         confidence: Of the interval.
         n_resamples: Bootstrap samples.
         rng: Draws them.
+        is_rate: The values are yes and no, 1 and 0. The column says so, not these values: those of a score, or of what
+            costs nothing, may all be 0.
     """
     known = ~np.isnan(values)
     n_missing = int((~known).sum())
-    is_rate = bool(np.isin(values[known], (0.0, 1.0)).all())
     if not known.any():
         return Estimate(0, n_missing, np.nan, -np.inf, np.inf, is_rate)
     found = clusters_of(values[known], clusters[known])
@@ -171,11 +178,13 @@ def _points(
     costs, successes = _numbers(runs, cost), _numbers(runs, success)
     clusters = np.arange(len(runs)).astype(object) if cluster is None else runs[cluster].to_numpy(dtype=object)
     names = runs[by].astype("string").fillna(f"no {by}").to_numpy(dtype=object)
+    is_rate = bool(np.isin(successes[~np.isnan(successes)], (0.0, 1.0)).all())
     points = {}
     for name in dict.fromkeys(names):
         rows = names == name
         of_cost, of_success = (
-            estimate(values[rows], clusters[rows], confidence, n_resamples, rng) for values in (costs, successes)
+            estimate(values[rows], clusters[rows], confidence, n_resamples, rng, is_rate=rate)
+            for values, rate in ((costs, False), (successes, is_rate))
         )
         points[str(name)] = Point(of_cost, of_success, len(set(clusters[rows])))
     return points
