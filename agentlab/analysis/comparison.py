@@ -43,7 +43,9 @@ class Comparison:
     Of unpaired arms Welch's. Infinite where there is none: too few clusters for the level, or none that vary."""
     confidence: float
     p_value: float
-    """Sign-flip permutation of whole clusters, two-sided; exact for few clusters."""
+    """Sign-flip permutation of whole clusters, two-sided; exact for few clusters.
+
+    Of unpaired arms the larger one of a permutation of the arms and of Welch's test."""
     least_p_value: float
     """The smallest p value that so few clusters can give."""
     p_mcnemar: float | None

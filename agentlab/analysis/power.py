@@ -6,6 +6,8 @@ the same data would promise too much; there the test itself is run on simulated 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import comb
@@ -39,11 +41,12 @@ def sign_flip_reach(n_clusters: int, confidence: float, power: float) -> float:
         return _t_reach(n_clusters - 1, confidence, power)
     flips = 1.0 - 2.0 * (np.arange(2 ** (n_clusters - 1))[:, None] >> np.arange(n_clusters) & 1)
     noise = np.random.default_rng(0).normal(size=(_STUDIES, n_clusters))
-    return _simulated(noise @ flips.T, flips.sum(axis=1), confidence, power) * float(np.sqrt(n_clusters))
+    found = _Permuted(noise @ flips.T, flips.sum(axis=1), 1 - confidence)
+    return _least(lambda effect: bool(np.mean(found.rejects(effect)) >= power)) * float(np.sqrt(n_clusters))
 
 
 def permutation_reach(sample: Samples, freedom: float, confidence: float, power: float) -> float:
-    """The same of two arms without pairs; their clusters vary normally, each arm's as in the sample.
+    """The same of two arms without pairs, which both tests of `unpaired` must show; each varies as in the sample.
 
     Args:
         sample: As many clusters as can show anything at this level, or more.
@@ -51,34 +54,47 @@ def permutation_reach(sample: Samples, freedom: float, confidence: float, power:
         confidence: One minus the level of the verdict.
         power: The chance of the verdict.
     """
+    from scipy.stats import ttest_ind
+
     n_a, n_b = len(sample.a), len(sample.b)
+    spreads = np.repeat([sample.a.std(ddof=1), sample.b.std(ddof=1)], [n_a, n_b])
+    error = float(np.sqrt(spreads[0] ** 2 / n_a + spreads[-1] ** 2 / n_b))
     if comb(n_a + n_b, n_b) > _MOST_FLIPS:
-        return _t_reach(freedom, confidence, power)
+        permuted_error = float(np.sqrt(np.mean(spreads**2) * (1 / n_a + 1 / n_b)))
+        return _t_reach(freedom, confidence, power, stretch=max(1.0, permuted_error / error))
     picked = [list(each) for each in combinations(range(n_a + n_b), n_b)][::-1]  # those that are in b come first
     weights = np.full((len(picked), n_a + n_b), -1 / n_a)
     for row, places in zip(weights, picked, strict=True):
         row[places] = 1 / n_b
-    errors = np.repeat([sample.a.std(ddof=1), sample.b.std(ddof=1)], [n_a, n_b])
-    error = float(np.sqrt(errors[0] ** 2 / n_a + errors[-1] ** 2 / n_b))
-    noise = np.random.default_rng(0).normal(size=(_STUDIES, n_a + n_b)) * errors / error
-    return _simulated(noise @ weights.T, weights[:, n_a:].sum(axis=1), confidence, power)
-
-
-def _simulated(noise: Floats, shifts: Floats, confidence: float, power: float) -> float:
-    """The effect at which so many studies reject.
-
-    Args:
-        noise: The statistic under no effect, shape (studies, permutations); the first is the one observed.
-        shifts: What an effect of 1 adds to each, shape (permutations,).
-        confidence: One minus the level.
-        power: The share of studies.
-    """
+    noise = np.random.default_rng(0).normal(size=(_STUDIES, n_a + n_b)) * spreads / error
+    permuted = _Permuted(noise @ weights.T, weights[:, n_a:].sum(axis=1), 1 - confidence)
 
     def shown(effect: float) -> bool:
-        found = np.abs(noise + effect * shifts)
-        p = np.mean(found >= found[:, :1] * (1 - 1e-12), axis=1)
-        return bool(np.mean(p <= 1 - confidence) >= power)
+        welch = ttest_ind(noise[:, n_a:] + effect, noise[:, :n_a], axis=1, equal_var=False)
+        return bool(np.mean(permuted.rejects(effect) & (welch.pvalue <= 1 - confidence)) >= power)
 
+    return _least(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Permuted:
+    """Permutation tests of many studies."""
+
+    noise: Floats
+    """The statistic under no effect, shape (studies, permutations); the first is the one observed."""
+    shifts: Floats
+    """What an effect of 1 adds to each, shape (permutations,)."""
+    alpha: float
+
+    def rejects(self, effect: float) -> npt.NDArray[np.bool_]:
+        """Which studies show an effect of this size."""
+        found = np.abs(self.noise + effect * self.shifts)
+        shown: npt.NDArray[np.bool_] = np.mean(found >= found[:, :1] * (1 - 1e-12), axis=1) <= self.alpha
+        return shown
+
+
+def _least(shown: Callable[[float], bool]) -> float:
+    """The smallest effect that is shown."""
     low, high = 0.0, 1.0
     while not shown(high):
         low, high = high, 2 * high
@@ -88,12 +104,12 @@ def _simulated(noise: Floats, shifts: Floats, confidence: float, power: float) -
     return high
 
 
-def _t_reach(freedom: float, confidence: float, power: float) -> float:
-    """The noncentrality at which a two-sided t test has the power."""
+def _t_reach(freedom: float, confidence: float, power: float, stretch: float = 1.0) -> float:
+    """The noncentrality at which a two-sided t test has the power, when its limit is so many times as far out."""
     from scipy.optimize import brentq
     from scipy.stats import nct, t
 
-    limit = float(t.ppf((1 + confidence) / 2, freedom))
+    limit = stretch * float(t.ppf((1 + confidence) / 2, freedom))
 
     def lacking(reach: float) -> float:
         return float(nct.sf(limit, freedom, reach) + nct.cdf(-limit, freedom, reach)) - power

@@ -13,10 +13,10 @@ import pytest
 from scipy.stats import ttest_ind
 
 from agentlab.analysis.compare import adjust, adjusted, compare
-from agentlab.analysis.paired import Clusters, clusters_of
+from agentlab.analysis.paired import Clusters, Samples, clusters_of
 from agentlab.analysis.plan import plan
 from agentlab.analysis.power import POWER, sign_flip_reach
-from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p
+from agentlab.analysis.resampling import bootstrap_interval, sign_flip_p, unpaired
 from agentlab.errors import InputError
 
 
@@ -290,6 +290,26 @@ def test_unpaired_arms_have_an_effect_size_and_a_smallest_effect():
     same = arm([[1.0]] * 4)
     flat = compare(same, same.assign(score=2.0), "score", unpaired=True)
     assert (flat.low, flat.high, flat.effect_size, flat.smallest_effect) == (-np.inf, np.inf, None, None)
+
+
+def test_a_small_unpaired_arm_that_varies_much_shows_no_more_than_its_interval():
+    narrow, wide = arm([[n / 10] for n in range(-15, 15)]), arm([[-4.0], [-2.0], [0.0], [2.0], [4.0], [6.0], [8.0]])
+    found = compare(narrow, wide, "score", unpaired=True, n_resamples=2000)
+    assert found.p_value == pytest.approx(ttest_ind(wide["score"], narrow["score"], equal_var=False).pvalue)
+    assert found.low < 0 < found.high
+    assert found.verdict == "no difference shown"
+
+
+def test_the_smallest_effect_of_unpaired_arms_is_shown_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    pilot = Samples(rng.normal(size=10), 3 * rng.normal(size=30), 40, 0)
+    effect = unpaired(pilot, 0.95, 99, rng).smallest_effect
+    scale_a, scale_b = pilot.a.std(ddof=1), pilot.b.std(ddof=1)
+    shown = 0
+    for _ in range(150):
+        a, b = scale_a * rng.normal(size=10), effect + scale_b * rng.normal(size=30)
+        shown += unpaired(Samples(a, b, 40, 0), 0.95, 299, rng).p_value <= 0.05
+    assert 0.7 <= shown / 150 <= 0.9
 
 
 def test_too_few_unpaired_clusters_show_nothing_either():
