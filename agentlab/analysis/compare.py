@@ -137,10 +137,14 @@ def adjusted(comparisons: Iterable[Comparison], method: Method = "holm") -> Comp
     if strange:
         raise InputError(f"comparisons hold {strange[0]!r:.80}; it takes a list of what `compare` found")
     p_values = adjust([each.p_value for each in found], method)
+    least = adjust([each.least_p_value for each in found], method)
     if len(found) < 2:
         return Comparisons(tuple(found))
     return Comparisons(
-        tuple(replace(each, p_adjusted=p, adjusted_by=method) for each, p in zip(found, p_values, strict=True))
+        tuple(
+            replace(each, p_adjusted=p, least_p_adjusted=least_p, adjusted_by=method)
+            for each, p, least_p in zip(found, p_values, least, strict=True)
+        )
     )
 
 

@@ -55,8 +55,8 @@ class Comparison:
 
     Of unpaired arms Cohen's d."""
     smallest_effect: float | None
-    """The difference that this verdict would have shown in 80 of 100 studies like this one; None where it could show
-    none, and where the clusters do not vary."""
+    """The difference that `p_value` would have shown in 80 of 100 studies like this one; one of several that are
+    adjusted needs more. None where none could be shown, and where the clusters do not vary."""
     better: Better
     paired: bool = True
     variance_between: float | None = None
@@ -65,6 +65,8 @@ class Comparison:
     """Of the differences from trial to trial of a cluster; None when each has one trial, and the other holds it too."""
     p_adjusted: float | None = None
     """The p value, once it is one of several."""
+    least_p_adjusted: float | None = None
+    """The smallest that the adjusted one can be, were all of them as small as they can be."""
     adjusted_by: Method | None = None
 
     @property
@@ -76,7 +78,7 @@ class Comparison:
     def verdict(self) -> Verdict:
         """The result in words, by the p value alone, whose power is what `smallest_effect` and `plan` tell of."""
         alpha = 1 - self.confidence
-        if self.least_p_value > alpha:
+        if (self.least_p_value if self.least_p_adjusted is None else self.least_p_adjusted) > alpha:
             return "too few pairs"
         if self.p > alpha:
             return "no difference shown"

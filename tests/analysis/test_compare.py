@@ -279,6 +279,16 @@ def test_verdicts_go_by_the_adjusted_p_value():
     assert adjusted([found])[0] == found
 
 
+def test_six_tasks_that_can_show_one_difference_are_too_few_for_two():
+    a, b = arm([[0.0]] * 6), arm([[1.0 + n / 10] for n in range(6)])
+    found = compare(a, b, "score")
+    assert (found.verdict, found.p_value) == ("better", 2 / 2**6)
+    both = adjusted([found, found])
+    assert [each.verdict for each in both] == ["too few pairs"] * 2
+    assert both[0].least_p_adjusted == 4 / 2**6
+    assert adjusted([found, found], "benjamini-hochberg")[0].verdict == "better"
+
+
 def test_unpaired_arms_have_an_effect_size_and_a_smallest_effect():
     a, b = study(0.6, n_tasks=12, n_trials=1, seed=3)
     found = compare(a, b, "score", unpaired=True)
