@@ -114,6 +114,19 @@ def test_runs_of_any_length_are_readable(n_steps: int) -> None:
     assert figure_of(ax).get_size_inches()[1] <= 14
 
 
+@pytest.mark.parametrize("n_steps", [60, 1000])
+def test_the_colours_of_the_key_are_seen_at_any_number_of_steps(n_steps: int) -> None:
+    story = Story()
+    for _ in range(n_steps):
+        story.step(reply(ttft_s=0.9, gap_s=0.001))
+
+    picture = plt.imread(BytesIO(png(waterfall(story.end()))))
+
+    row = picture[picture.shape[0] // 3 : picture.shape[0] // 2, picture.shape[1] // 3 : picture.shape[1] // 2, :3]
+    is_pale, is_dark = (np.linalg.norm(row - to_rgb(color), axis=2) < 0.1 for color in ("#b9dcf2", "#0072b2"))
+    assert is_pale.sum() > 3 * is_dark.sum()
+
+
 def test_many_steps_count_from_their_own_start() -> None:
     few, many = waterfall(trace_of(30)), waterfall(trace_of(31))
 

@@ -153,6 +153,23 @@ def test_runs_of_any_length_are_readable(plot, n_steps: int) -> None:
 
 
 @pytest.mark.parametrize("plot", [tokens_by_step, context_growth])
+def test_lines_around_bars_do_not_hide_their_colours(plot) -> None:
+    few, many = plot(trace_of(20)), plot(trace_of(500))
+
+    assert all(bar.get_linewidth() > 0 for bar in few.patches)
+    assert {bar.get_linewidth() for bar in many.patches} == {0}
+
+
+@pytest.mark.parametrize("plot", [tokens_by_step, context_growth])
+def test_tokens_are_whole_numbers_at_the_axis(plot) -> None:
+    ax = plot(told(tokens(1, 0)))
+
+    ax.figure.draw_without_rendering()
+    told_at = [text.get_text() for text in ax.get_yticklabels()]
+    assert len(set(told_at)) == len(told_at)
+
+
+@pytest.mark.parametrize("plot", [tokens_by_step, context_growth])
 def test_it_draws_into_the_axes_that_are_given(plot) -> None:
     _, ax = plt.subplots()
 

@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from agentlab.analysis.plots.lettering import lettering
-from agentlab.analysis.plots.palette import GRID, INK, MUTED
+from agentlab.analysis.plots.palette import GRID, INK, MUTED, Style
 from agentlab.errors import InputError
 
 Handle: TypeAlias = "Artist | Container | tuple[Artist, ...]"
@@ -25,6 +26,8 @@ SMALL_PT, LABEL_PT, TITLE_PT = 8.5, 10.0, 11.0
 
 _HANDLE_IN, _CHAR_IN, _ROW_PT = 0.52, 0.063, 14.5
 _FEW_GROUPS = 4
+_THIN_PT = 3.0
+"""Of bars that are thinner little more than the lines around them would be seen, which have the colour of others."""
 
 
 def canvas(ax: Axes | None, *, width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN, n_groups: int = 0) -> Axes:
@@ -91,6 +94,24 @@ def _explain(ax: Axes, key: Sequence[tuple[Handle, str]]) -> int:
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set(text=name, **style)
     return -(-len(key) // n_columns)
+
+
+def bar_pt(ax: Axes, n_bars: int, *, across: bool) -> float:
+    """About how much room there is for each of so many bars, lying ones `across` the axes or standing ones."""
+    whole, place = _whole_figure(ax).get_size_inches(), ax.get_position()
+    size_in: float = whole[1] * place.height if across else whole[0] * place.width
+    return 72 * size_in / max(1, n_bars)
+
+
+def of_bars(style: Style, room_pt: float) -> Style:
+    """The style for bars with so much room each: thin ones have no lines around them."""
+    return style if room_pt >= _THIN_PT else {**style, "linewidth": 0, "snap": False}
+
+
+def whole_numbers(ax: Axes) -> None:
+    """Numbers at the y axis for what comes in ones, such as tokens."""
+    ax.yaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
 def say(ax: Axes, sentence: str, title: str = "") -> Axes:

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from agentlab.analysis.arms import again_and_again, group_of_runs, groups_in_order
 from agentlab.analysis.calls import ModelCalls
 from agentlab.analysis.context import context_df
 from agentlab.analysis.grouping import take, under_steps
-from agentlab.analysis.plots.canvas import WIDTH_IN, Handle, canvas, frame, head, say
+from agentlab.analysis.plots.canvas import (
+    WIDTH_IN,
+    Handle,
+    bar_pt,
+    canvas,
+    frame,
+    head,
+    of_bars,
+    say,
+    whole_numbers,
+)
 from agentlab.analysis.plots.lettering import labels
 from agentlab.analysis.plots.palette import PARTS, UNKNOWN, look_of_group
 from agentlab.analysis.sources import Source, tables_of
@@ -83,13 +93,13 @@ def _draw_parts(
     heights["height"] = heights[_SHARED if shared else _MEASURED].to_numpy(dtype=float, na_value=np.nan)
     table = heights.pivot_table(index="step", columns="part", values="height", observed=True).reindex(steps)
     key: list[tuple[Handle, str]] = []
-    bottom = np.zeros(len(steps))
+    bottom, room_pt = np.zeros(len(steps)), bar_pt(ax, len(steps), across=False)
     for part, style in PARTS.items():
         if part in table.columns:
             tokens = table[part].to_numpy(dtype=float)
             there = ~np.isnan(tokens)
             at, below = np.array(steps)[there], bottom[there]
-            bars = ax.bar(at, tokens[there], width=0.72, bottom=below, label=part, **style)
+            bars = ax.bar(at, tokens[there], width=0.72, bottom=below, label=part, **of_bars(style, room_pt))
             key.append((bars, part.replace("_", " ")))
             bottom[there] += tokens[there]
     estimated = counter.source == "estimated"
@@ -129,5 +139,5 @@ def _frame(ax: Axes, steps: Sequence[int]) -> None:
     few = len(steps) <= _MOST_TICKS
     ax.xaxis.set_major_locator(FixedLocator(steps) if few else MaxNLocator(nbins=_MOST_TICKS, integer=True))
     ax.set_ylim(0, 1.05 * ax.dataLim.y1 or 1)  # prompts of 0 tokens leave no room above them
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    whole_numbers(ax)
     frame(ax, "step", "prompt [tokens]", grid="y")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from agentlab.analysis.plots.canvas import SMALL_PT, Handle, canvas, frame, head, say
+from agentlab.analysis.plots.canvas import SMALL_PT, Handle, bar_pt, canvas, frame, head, of_bars, say
 from agentlab.analysis.plots.lettering import label, lettering
 from agentlab.analysis.plots.palette import INK, MUTED, PAPER, TIMES
 from agentlab.analysis.sources import Source, trace_of
@@ -45,7 +45,10 @@ def waterfall(run: Source, ax: Axes | None = None, *, since: Since | None = None
     ax = canvas(ax, width_in=_WIDTH_IN, height_in=min(max(_FRAME_IN + _ROW_IN * len(trace.steps), _LEAST_IN), _MOST_IN))
     if not bars:
         return say(ax, "nothing to show: the run has no step yet", _title(trace))
-    key = [*_draw_marks(ax, picture.first_tokens, few=few), *_draw_bars(ax, bars)]
+    key = [
+        *_draw_marks(ax, picture.first_tokens, few=few),
+        *_draw_bars(ax, bars, bar_pt(ax, len(trace.steps), across=True)),
+    ]
     if few:
         _name_tools(ax, picture, bars)
     frame(ax, f"time since the {since} started [s]", "step", grid="x")
@@ -54,7 +57,7 @@ def waterfall(run: Source, ax: Axes | None = None, *, since: Since | None = None
     return ax
 
 
-def _draw_bars(ax: Axes, bars: Sequence[Bar]) -> list[tuple[Handle, str]]:
+def _draw_bars(ax: Axes, bars: Sequence[Bar], room_pt: float) -> list[tuple[Handle, str]]:
     key: list[tuple[Handle, str]] = []
     for kind, style in TIMES.items():
         some = [bar for bar in bars if bar.kind == kind]
@@ -66,7 +69,7 @@ def _draw_bars(ax: Axes, bars: Sequence[Bar]) -> list[tuple[Handle, str]]:
                 height=[_height(bar) for bar in some],
                 label=kind,
                 zorder=1.5 if kind == "idle" else 2,  # idle time lies under the rest
-                **style,
+                **of_bars(style, room_pt),
             )
             key.append((drawn, kind))
     return key

@@ -7,10 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from agentlab.analysis.frames import steps_df
-from agentlab.analysis.plots.canvas import WIDTH_IN, Handle, canvas, frame, head, say
+from agentlab.analysis.plots.canvas import (
+    WIDTH_IN,
+    Handle,
+    bar_pt,
+    canvas,
+    frame,
+    head,
+    of_bars,
+    say,
+    whole_numbers,
+)
 from agentlab.analysis.plots.palette import TOKENS, UNKNOWN
 from agentlab.analysis.sources import Source
 from agentlab.trace.words import counted
@@ -75,14 +85,14 @@ def token_parts(steps: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_stacks(ax: Axes, numbers: Sequence[int], stacks: pd.DataFrame) -> list[tuple[Handle, str]]:
     key: list[tuple[Handle, str]] = []
-    bottom = np.zeros(len(numbers))
+    bottom, room_pt = np.zeros(len(numbers)), bar_pt(ax, len(numbers), across=False)
     for kind, style in TOKENS.items():
         heights = stacks[kind].to_numpy(dtype=float)
         if np.isnan(heights).all():
             continue
         known = ~np.isnan(heights)
         at = np.array(numbers)[known]
-        bars = ax.bar(at, heights[known], width=0.72, bottom=bottom[known], label=kind, **style)
+        bars = ax.bar(at, heights[known], width=0.72, bottom=bottom[known], label=kind, **of_bars(style, room_pt))
         bottom += np.nan_to_num(heights)
         key.append((bars, kind))
     return key
@@ -107,5 +117,5 @@ def _frame(ax: Axes, numbers: Sequence[int]) -> None:
     few = len(numbers) <= _MOST_TICKS
     ax.xaxis.set_major_locator(FixedLocator(numbers) if few else MaxNLocator(nbins=_MOST_TICKS, integer=True))
     ax.set_ylim(0, 1.05 * ax.dataLim.y1 or 1)  # a bar of height 0 on top would leave no room above it
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    whole_numbers(ax)
     frame(ax, "step", "tokens", grid="y")
