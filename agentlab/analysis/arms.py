@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from agentlab.analysis.arguments import need_name
+from agentlab.analysis.columns import columns_of
 from agentlab.analysis.frames import runs_df
 from agentlab.analysis.sources import HasTrace, Source
 from agentlab.errors import InputError
@@ -26,9 +27,14 @@ def again_and_again(source: Source) -> Source:
     return list(source)
 
 
-def runs_with_tags(source: Source) -> pd.DataFrame:
-    """`runs_df` with a column for each tag; a column of the frame wins against a tag of its name."""
-    runs = runs_df(source)
+def runs_with_tags(source: Source, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """`runs_df` with a column for each tag; a column of the frame wins against a tag of its name.
+
+    Args:
+        source: A run, a trace, a lab or a list of them.
+        columns: Those of the frame that are wanted, `tags` among them; None: all.
+    """
+    runs = runs_df(source, columns=columns)
     tags = pd.DataFrame([_tags_of(text) for text in runs["tags"]], index=runs.index, dtype="string")
     return runs.join(tags[[name for name in tags.columns if name not in runs.columns]])
 
@@ -45,7 +51,9 @@ def group_of_runs(source: Source, by: str | None) -> dict[str, str]:
     """
     if by is not None:
         need_name("by", by)
-    runs = runs_with_tags(source)
+    is_tag = by is not None and by not in {column.name for column in columns_of("runs")}
+    wanted = list(dict.fromkeys(["run_id", "tags" if is_tag else by or "run_id"]))  # others cost far more to make
+    runs = runs_with_tags(source, wanted) if is_tag else runs_df(source, columns=wanted)
     if by is None:
         return dict.fromkeys(runs["run_id"], EVERYTHING)
     if len(runs) and by not in runs.columns:

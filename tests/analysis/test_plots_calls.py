@@ -167,6 +167,18 @@ def test_runs_are_parted_by_a_column_of_runs_too_and_those_without_a_tag_are_nam
     ]
 
 
+def test_runs_are_parted_without_reading_where_their_time_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large lab that would take longer than the picture."""
+
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("agentlab.analysis.frames.run_times", never)
+
+    ttft_ecdf([trace_of(3, "r1")], by="arm")
+    token_gaps([trace_of(3, "r1")], by="model")
+
+
 def test_any_iterator_of_runs_will_do() -> None:
     ax = ttft_ecdf((trace for trace in (calls(0.1), calls(0.2, variant="b"))), by="variant")
 
