@@ -54,6 +54,7 @@ from agentlab.trace.trace import Trace
 from agentlab.version import __version__
 
 if _typing.TYPE_CHECKING:
+    from agentlab.analysis.arms import runs_with_tags
     from agentlab.analysis.compare import adjusted, compare
     from agentlab.analysis.context import context_df
     from agentlab.analysis.frames import (
@@ -170,6 +171,7 @@ __all__ = [
     "percentiles",
     "plan",
     "runs_df",
+    "runs_with_tags",
     "save_picture",
     "say",
     "steps_df",
@@ -211,6 +213,7 @@ _HEAVY = {
     "percentiles": "agentlab.analysis.percentiles",
     "plan": "agentlab.analysis.plan",
     "runs_df": "agentlab.analysis.frames",
+    "runs_with_tags": "agentlab.analysis.arms",
     "save_picture": "agentlab.analysis.plots",
     "steps_df": "agentlab.analysis.frames",
     "telemetry": "agentlab.serve.telemetry",

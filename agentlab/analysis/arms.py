@@ -28,10 +28,12 @@ def again_and_again(source: Source) -> Source:
 
 
 def runs_with_tags(source: Source, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """`runs_df` with a column for each tag; a column of the frame wins against a tag of its name.
+    """`runs_df` with a column of texts for each tag, as `compare` pairs by; NA for runs without it.
+
+    A column of the frame wins against a tag of its name.
 
     Args:
-        source: A run, a trace, a lab or a list of them.
+        source: A run, a trace, a lab, a file or folder of these, or a list of them.
         columns: Those of the frame that are wanted, `tags` among them; None: all.
     """
     runs = runs_df(source, columns=columns)

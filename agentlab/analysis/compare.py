@@ -1,5 +1,6 @@
 """Two arms of an experiment compared pair by pair, with an interval that knows about repeated trials.
 
+    runs = runs_with_tags(lab)
     compare(runs[runs.variant == "a"], runs[runs.variant == "b"], "total_tokens", better="lower")
 
 Differences are always b minus a. Trials of one task are not independent, so tasks are resampled and flipped as wholes.

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind
 
+from agentlab import Agent, Lab, ScriptedModel, runs_with_tags
 from agentlab.analysis.compare import adjust, adjusted, compare
 from agentlab.analysis.paired import Clusters, Samples, clusters_of
 from agentlab.analysis.plan import plan
@@ -500,6 +501,23 @@ def test_a_pilot_of_one_trial_a_task_says_nothing_of_more_trials():
     assert plan(pilot, 0.4)["trials_per_task"].tolist() == [1]
     with pytest.raises(InputError, match="the pilot has one trial a task"):
         plan(pilot, 0.4, trials=(1, 3))
+
+
+def test_the_tags_of_runs_say_which_are_compared(tmp_path):
+    words = {"brief": "Two.", "thorough": "Two cats live there, and a dog that sleeps all day."}
+    with Lab(tmp_path / "arms.db") as lab:
+        for variant, text in words.items():
+            for task in range(6):
+                tags = {"variant": variant, "task": f"t{task}", "trial": "1"}
+                lab.run(Agent(ScriptedModel([text])), "How many?", tags=tags).wait()
+        lab.run(Agent(ScriptedModel(["Nobody counts me."])), "How many?").wait()
+        runs = runs_with_tags(lab)
+
+    assert runs["variant"].isna().tolist() == [False] * 12 + [True]
+    found = compare(runs[runs.variant == "brief"], runs[runs.variant == "thorough"], "output_tokens", better="lower")
+    assert (found.n_pairs, found.n_clusters, found.n_dropped) == (6, 6, 0)
+    gain = runs.loc[runs.variant == "thorough", "output_tokens"].iloc[0] - runs.loc[0, "output_tokens"]
+    assert found.difference == gain > 0
 
 
 def test_the_comparison_in_the_readme_says_what_it_says():
