@@ -50,6 +50,7 @@ class Total:
     difference: str
     """Second less first; empty where there is nothing to subtract."""
     same: bool
+    """Both read alike."""
 
 
 class Comparison:
@@ -261,9 +262,12 @@ def _total(name: str, left: _Figure, right: _Figure) -> Total:
     if left is None or right is None:
         return Total(name, write(left), write(right), "" if same else MISSING, same)
     by = right - left
-    sign = "" if not by else "+" if by > 0 else "\N{MINUS SIGN}"
-    share = f" ({sign}{abs(by) / left:.0%})" if by and left else ""
-    return Total(name, write(left), write(right), f"{sign}{write(abs(by))}{share}" if by else "same", same)
+    if not by:
+        return Total(name, write(left), write(right), "same", same)
+    sign = "+" if by > 0 else "\N{MINUS SIGN}"
+    share = f"{abs(by) / left:.0%}" if left else "0%"
+    difference = f"{sign}{write(abs(by))}" + (f" ({sign}{share})" if share != "0%" else "")
+    return Total(name, write(left), write(right), difference, write(left) == write(right))
 
 
 def _is_time(name: str) -> bool:

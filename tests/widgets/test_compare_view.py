@@ -104,6 +104,26 @@ def test_totals_tell_the_difference_and_never_turn_a_missing_value_into_zero() -
     assert "Cached tokens" not in totals
 
 
+@pytest.mark.parametrize(
+    ("other_s", "expected"),
+    [
+        (0.3508, ("351 ms", "351 ms", "\N{MINUS SIGN}0.20 ms", True)),
+        (0.3499, ("351 ms", "350 ms", "\N{MINUS SIGN}1.1 ms", False)),
+        (0.3510, ("351 ms", "351 ms", "same", True)),
+        (0.3475, ("351 ms", "348 ms", "\N{MINUS SIGN}3.5 ms (\N{MINUS SIGN}1%)", False)),
+    ],
+    ids=str,
+)
+def test_a_difference_below_half_a_percent_has_no_share_and_one_that_nobody_reads_is_not_marked(
+    other_s: float, expected: tuple[str, str, str, bool]
+) -> None:
+    a, b = (Story(f"run-{ttft_s}").step(reply("Done.", ttft_s=ttft_s)).end() for ttft_s in (0.351, other_s))
+
+    total = next(total for total in Comparison(a, b).totals() if total.name == "TTFT, first step")
+
+    assert (total.left, total.right, total.difference, total.same) == expected
+
+
 def test_times_are_those_of_the_frames() -> None:
     trace = trace_of(6)
     row = trace.runs_df().iloc[0]
