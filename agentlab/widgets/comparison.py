@@ -134,6 +134,10 @@ class Comparison:
         if row.mark == "=":
             limit = WHOLE_CHARS if most_chars is None else min(SAME_CHARS, most_chars)
             shown["same"] = [_same(name, text, limit) for name, text in row.line.fields]
+            if left and right and row.line.kind != "S" and left.facts != right.facts:  # both stand in one cell
+                shown["l"]["facts"] = [
+                    f"{run} {fact}" for run, line in (("A", left), ("B", right)) for fact in line.facts
+                ]
         elif left is None or right is None:
             shown["r" if left is None else "l"]["fields"] = [
                 _same(*field, most_chars or WHOLE_CHARS) for field in row.line.fields

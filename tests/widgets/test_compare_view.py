@@ -124,6 +124,24 @@ def test_a_difference_below_half_a_percent_has_no_share_and_one_that_nobody_read
     assert (total.left, total.right, total.difference, total.same) == expected
 
 
+def test_a_call_that_is_the_same_in_both_tells_the_time_of_each() -> None:
+    one, other, alike = (
+        Story(run_id).step(reply(calls=["search"]), tool("search", duration_s=took_s)).end()
+        for run_id, took_s in (("run-1", 0.1), ("run-2", 0.3), ("run-3", 0.1))
+    )
+    found = Comparison(one, other)
+
+    assert _call_facts(found) == ["A 100 ms", "B 300 ms"]
+    assert _call_facts(Comparison(one, alike)) == ["100 ms"]
+    assert "A 100 ms · B 300 ms" in compare_html(found)
+
+
+def _call_facts(found: Comparison) -> list[str]:
+    number = next(n for n, row in enumerate(found.rows) if row.line.kind == "c")
+    facts: list[str] = found.shown_row(number)["l"]["facts"]
+    return facts
+
+
 def test_times_are_those_of_the_frames() -> None:
     trace = trace_of(6)
     row = trace.runs_df().iloc[0]
