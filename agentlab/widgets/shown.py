@@ -50,7 +50,8 @@ class Shown:
         if self._attended:
             live = widget._repr_mimebundle_()  # what a notebook asks a widget for
             data, metadata = live if isinstance(live, tuple) else (live, {})
-            self._live = display(data, metadata=metadata, raw=True, display_id=True)
+            # its name would stand below the static HTML wherever no widgets are drawn: in nbconvert's pages, on GitHub
+            self._live = display({**data, "text/plain": ""}, metadata=metadata, raw=True, display_id=True)
 
     def update(self, bundle: Mapping[str, str]) -> None:
         """Let this stand for the widget from now on."""

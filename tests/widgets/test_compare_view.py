@@ -227,6 +227,7 @@ def test_without_a_person_at_the_page_the_static_view_is_shown_once(monkeypatch:
     assert displayed[0] == {"text/plain": str(made), "text/html": made._repr_html_()}
     assert ["application/vnd.jupyter.widget-view+json" in data for data in displayed] == [False, False, True]
     assert shown.STATIC in displayed[1]["text/html"]
+    assert displayed[2]["text/plain"] == "", "what draws no widgets has the static view, and needs no name below it"
 
 
 def test_repr_is_the_same_each_time_and_says_how_alike_the_runs_are() -> None:
