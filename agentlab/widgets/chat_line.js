@@ -2,6 +2,7 @@
 // A line to write in. Enter sends, Shift+Enter begins a new line. What was written stays until Python has taken it.
 
 import { button, h, put, readJson } from "./parts/dom.js";
+import { GONE_WORDS, kernelLine } from "./parts/kernel_line.js";
 
 /** @typedef {{ to: string, busy: boolean, note: string, taken: number }} ChatState */
 
@@ -25,17 +26,18 @@ export function chatHint(state) {
 function renderChatLine({ model, el }) {
   const box = h("textarea", { class: "al-chatbox", rows: 2, "aria-label": "Message" });
   const send = button("Send", () => submit(), { class: "al-primary", "aria-keyshortcuts": "Enter" });
-  const stop = button("Stop", () => model.send({ type: "stop" }));
+  const stop = button("Stop", () => tell({ type: "stop" }));
   const note = h("p", { class: "al-muted al-chatnote", role: "status" });
   const root = h(
     "div", { class: "agentlab-trace agentlab-widget agentlab-chat-line", role: "group", "data-lm-suppress-shortcuts": "true" },
     h("div", { class: "al-chatrow" }, box, h("div", { class: "al-chatbuttons" }, send, stop)), note,
   );
+  const tell = kernelLine(model, () => put(note, GONE_WORDS));
   let taken = -1;
   /** @type {ChatState} */
   let state = readJson(model.get("snapshot"));
   const submit = () => {
-    if (!state.busy && box.value.trim()) model.send({ type: "send", text: box.value });
+    if (!state.busy && box.value.trim()) tell({ type: "send", text: box.value });
   };
   const draw = () => {
     state = readJson(model.get("snapshot"));

@@ -1,6 +1,7 @@
 // @ts-check
 // The runs of a lab. Python sorts, filters and pages; here the page is drawn and asked for.
 import { button, h, isTyping, put, readJson } from "./parts/dom.js";
+import { GONE_WORDS, kernelLine } from "./parts/kernel_line.js";
 import { rowByKey, runHead, runRow, shownOf, sortedNext } from "./parts/run_table.js";
 
 /** @typedef {import("./parts/run_table.js").RunRow} RunRow */
@@ -31,6 +32,7 @@ class LabPane {
   constructor(root, model) {
     this.root = root;
     this.model = model;
+    this.send = kernelLine(model, () => this.gone());
     /** @type {LabState} */
     this.state = readJson(model.get("snapshot"));
     /** @type {string | null} */
@@ -41,7 +43,7 @@ class LabPane {
     this.acts = {
       sort: (/** @type {any} */ column) => this.ask(sortedNext(this.state.query, column)),
       open: (/** @type {string} */ id) => this.open(id),
-      tick: (/** @type {string} */ id, /** @type {boolean} */ on) => this.model.send({ type: "tick", id, on }),
+      tick: (/** @type {string} */ id, /** @type {boolean} */ on) => this.send({ type: "tick", id, on }),
       tag: (/** @type {string} */ tag) => this.ask({ tag }),
     };
     this.said = h("span", { class: "al-l-said", role: "status" });
@@ -53,8 +55,8 @@ class LabPane {
     this.selects = Object.fromEntries(CHOICE_LABELS.map(([name, label]) => [name, this.select(name, label)]));
     this.back = button("←", () => this.ask({}, this.state.page - 1), { "aria-label": "Page before", title: "Page before ([)" });
     this.next = button("→", () => this.ask({}, this.state.page + 1), { "aria-label": "Next page", title: "Next page (])" });
-    this.compareButton = button("Compare", () => this.model.send({ type: "compare" }), { class: "al-primary", title: "Two ticked runs side by side (c)" });
-    this.closeButton = button("Close", () => this.model.send({ type: "close" }), { title: "Close what is open below (Escape)" });
+    this.compareButton = button("Compare", () => this.send({ type: "compare" }), { class: "al-primary", title: "Two ticked runs side by side (c)" });
+    this.closeButton = button("Close", () => this.send({ type: "close" }), { title: "Close what is open below (Escape)" });
     this.build();
     this.hears = (/** @type {any} */ content, /** @type {any[]} */ buffers) => this.heard(content?.type, readJson(buffers?.[0]));
     model.on("msg:custom", this.hears);
@@ -107,13 +109,13 @@ class LabPane {
   /** Ask for runs: what is not named stays as it is. @private @param {Partial<Record<keyof RunQuery, any>>} change @param {number} [page] */
   ask(change, page = 0) {
     if (page < 0 || page >= Math.max(1, this.state.n_pages)) return;
-    this.model.send({ type: "ask", query: { ...this.state.query, ...change }, page });
+    this.send({ type: "ask", query: { ...this.state.query, ...change }, page });
   }
 
   /** @private */
   refresh() {
     this.asking = true;
-    this.model.send({ type: "refresh" });
+    this.send({ type: "refresh" });
   }
 
   /** While runs go on, what became of them is looked at, one question at a time. @private */
@@ -124,8 +126,14 @@ class LabPane {
   /** @private @param {string} id */
   open(id) {
     this.current = id;
-    put(this.said, "Opening …");
-    this.model.send({ type: "open", id });
+    if (this.send({ type: "open", id })) put(this.said, "Opening …");
+  }
+
+  /** @private */
+  gone() {
+    clearInterval(this.timer);
+    put(this.said, GONE_WORDS);
+    this.said.classList.add("al-fail");
   }
 
   /** @private @param {string} type @param {any} fields */
@@ -196,10 +204,10 @@ class LabPane {
     const act = /** @type {Record<string, (() => void) | false>} */ ({
       "/": () => this.texts.text.input.focus(),
       r: () => this.refresh(),
-      c: () => this.state.ticked.length === 2 && this.model.send({ type: "compare" }),
+      c: () => this.state.ticked.length === 2 && this.send({ type: "compare" }),
       "[": () => this.ask({}, this.state.page - 1),
       "]": () => this.ask({}, this.state.page + 1),
-      Escape: this.state.opened.length > 0 && (() => this.model.send({ type: "close" })),
+      Escape: this.state.opened.length > 0 && (() => this.send({ type: "close" })),
       Enter: row && (() => this.open(/** @type {string} */ (id))),
       " ": row && (() => this.acts.tick(/** @type {string} */ (id), !this.state.ticked.includes(/** @type {string} */ (id)))),
     })[event.key];

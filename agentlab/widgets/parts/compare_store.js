@@ -1,6 +1,7 @@
 // @ts-check
 // Two runs compared, as Python tells of them: shared by all views of the model.
 import { readJson } from "./dom.js";
+import { GONE_WORDS, kernelLine } from "./kernel_line.js";
 
 /** @typedef {import("./compare_row.js").CompareRow} CompareRow */
 /** @typedef {import("./compare_row.js").CompareSpan} CompareSpan */
@@ -21,7 +22,7 @@ import { readJson } from "./dom.js";
 export class CompareStore {
   /** @param {any} model */
   constructor(model) {
-    this.model = model;
+    this.send = kernelLine(model, () => this.tell([], GONE_WORDS));
     /** @type {CompareSnapshot} */
     this.runs = readJson(model.get("snapshot"));
     /** @type {Set<(rows: number[] | null, problem?: string) => void>} */
@@ -53,12 +54,12 @@ export class CompareStore {
     for (let page = Math.floor(from / this.runs.page_size); page * this.runs.page_size < to; page++)
       if (!(page in this.runs.pages) && !this.asked.has(page)) pages.push(page);
     for (const page of pages) this.asked.add(page);
-    if (pages.length) this.model.send({ type: "page", pages });
+    if (pages.length) this.send({ type: "page", pages });
   }
 
   /** @param {number} row */
   wantWhole(row) {
-    this.model.send({ type: "whole", row });
+    this.send({ type: "whole", row });
   }
 
   /** @private @param {string} type @param {any} fields */

@@ -9,6 +9,9 @@ export function goneWords(runId) {
   return `the kernel is gone; lab.view(${JSON.stringify(runId)}) opens the run again, if a lab keeps it`;
 }
 
+/** What a view of no single run says then. */
+export const GONE_WORDS = "the kernel is gone: run the cell again";
+
 /**
  * Sends to Python as long as there is a kernel; the first message that it cannot send ends it.
  * @param {{ send: (message: any) => void }} model
