@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Opening
 from tests.browser.jlab import XSS_PAYLOADS, JLab
-from tests.browser.showing import ASKED, LIVE, ended, live, press, waiting
+from tests.browser.showing import ASKED, LIVE, ended, live, press, until, value, waiting
 
 pytestmark = pytest.mark.browser
 
@@ -102,3 +102,82 @@ def test_hostile_text_does_nothing_while_it_streams_waits_and_is_answered(opened
     assert lab.page.locator(f".agentlab-trace :is({ACTIVE})").count() == 0
     assert lab.xss_fired() == []
     assert lab.page.locator(f"{LIVE} {ASKED}").count() == 0
+
+
+SHOP = """
+from agentlab import ApprovalCard, Lab, chat
+from tests.widgets.test_lab_browser import keep
+
+def shop(text):
+    @tool(name=text, description=text)
+    def order(item: str) -> str:
+        raise ValueError(text)
+    ask = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Ask(),))
+    model = ScriptedModel([think(text) + call(text, item=text), text], name=text)
+    return Agent(model, [order], approval=ask, name=text)
+
+def decide(runs):
+    for n, run in enumerate(runs):
+        (waits,) = run.pending
+        run.deny(waits.call_id, payloads[n]) if n % 2 else run.approve(waits.call_id)
+"""
+CARDS = """\
+runs = [shop(text).run(text, tags={text: text}, show=False) for text in payloads]
+display(*map(ApprovalCard, runs))"""
+CHATS = """\
+chats = [chat(shop(text)) for text in payloads]
+display(*chats)
+turns = [box.send(text) for box, text in zip(chats, payloads)]"""
+COMPARED = "display(*(hostile(text).diff(hostile(f'{text} again')) for text in payloads))"
+BROWSED = "kept = Lab()\nfor text in payloads:\n    keep(kept, hostile(text))\nkept.browse()"
+
+
+def test_hostile_text_does_nothing_in_cards_chats_comparisons_and_the_table_of_runs(opened: Opening) -> None:
+    """All eight in every place of each, while calls wait and when they are decided, and in the saved notebook."""
+    display = f"{IMPORTS}\nfrom IPython.display import display"
+    lab = opened(display + SHOP, CARDS, CHATS, COMPARED, BROWSED)
+    texts = list(XSS_PAYLOADS.values())
+    lab.run_all()
+    for cell in (1, 2):
+        expect(lab.cell(cell).locator(ASKED)).to_have_count(len(texts))
+    assert_all_are_read(lab, 1, ".agentlab-approval_card")
+    assert_harmless(lab)
+
+    lab.eval("decide(runs), decide(turns)")
+    until(lambda: value(lab, "{r.status for r in runs + turns}") == {"finished"}, "all runs are over")
+    expect(lab.cell(2).locator(f"{LIVE} .al-agentsaid")).to_have_count(len(texts))
+    unfold(lab)
+    assert_all_are_read(lab, 2, LIVE)
+    assert_harmless(lab)
+
+    lists = lab.cell(3).locator(".agentlab-widget .al-c-rows")
+    expect(lists).to_have_count(len(texts))
+    lists.evaluate_all("all => all.forEach(one => { one.style.maxHeight = 'none'; })")
+    expect(lab.cell(3).locator(".al-c-wait")).to_have_count(0)
+    assert_all_are_read(lab, 3, ".agentlab-widget")
+    rows = lab.cell(4).locator(".agentlab-lab tbody tr")
+    expect(rows).to_have_count(len(texts))
+    for n in range(len(texts)):
+        rows.nth(n).locator(".al-l-status").click()
+        expect(lab.cell(4).locator(LIVE)).to_be_visible()
+    for n in (0, 1):
+        rows.nth(n).get_by_role("checkbox").check()
+    press(lab.cell(4), "Compare")
+    expect(lab.cell(4).locator(".agentlab-widget.agentlab-compare")).to_be_visible()
+    assert_harmless(lab)
+
+    lab.save()
+    lab.shut_kernels()
+    lab.reopen_without_kernel()
+    expect(lab.page.locator(".agentlab-static")).not_to_have_count(0)
+    for cell in range(1, 5):
+        lab.cell(cell).scroll_into_view_if_needed()
+        assert lab.cell(cell).locator(f".jp-OutputArea-output :is({ACTIVE})").count() == 0
+    assert lab.xss_fired() == []
+
+
+def assert_all_are_read(lab: JLab, cell: int, widget: str) -> None:
+    """The n-th widget of a cell holds the n-th text, letter by letter."""
+    for n, text in enumerate(XSS_PAYLOADS.values()):
+        shown = lab.cell(cell).locator(widget).nth(n).inner_text()
+        assert " ".join(text.split()) in " ".join(shown.split())
