@@ -27,6 +27,9 @@ pytestmark = pytest.mark.browser
 
 GLOVES = {"item": "gloves", "count": 2, "wrap": "plain", "gift": False}
 BUY_THREE = "run = shop(orders('gloves', 'tips', 'tape'), 'All done.').run('buy all')"
+KERNELS = pytest.mark.parametrize(
+    "kernel", ["python3", "ipykernel6"], ids=["ipykernel7", "ipykernel6"], scope="module"
+)  # of the module, so that a kernel is started once for all its tests
 
 
 def test_a_call_waits_until_a_click_lets_it_run(opened: Opening) -> None:
@@ -44,8 +47,9 @@ def test_a_call_waits_until_a_click_lets_it_run(opened: Opening) -> None:
     assert lab.console == []
 
 
-def test_a_key_denies_a_call_with_a_reason_that_the_model_reads(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_a_key_denies_a_call_with_a_reason_that_the_model_reads(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
     live(lab).focus()
@@ -79,8 +83,9 @@ def test_a_key_approves_only_inside_the_trace(opened: Opening) -> None:
     assert lab.js("return nb.widgets.length;") == 2, "JupyterLab would have added a cell"
 
 
-def test_an_invalid_edit_is_refused_in_the_form_and_the_tool_gets_the_valid_one(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_an_invalid_edit_is_refused_in_the_form_and_the_tool_gets_the_valid_one(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
     live(lab).focus()
@@ -144,8 +149,9 @@ def test_choices_lists_and_nested_objects_are_edited_in_the_form(opened: Opening
     assert ran(lab) == [{"to": {"street": "Elm 1", "zip_code": "20099"}, "notes": ["fragile"]}]
 
 
-def test_a_person_answers_in_the_place_of_the_tool(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_a_person_answers_in_the_place_of_the_tool(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
 
@@ -161,8 +167,9 @@ def test_a_person_answers_in_the_place_of_the_tool(opened: Opening) -> None:
     assert "Ann lends you hers." in read_by_model(lab)
 
 
-def test_a_queue_of_three_is_answered_one_by_one_in_any_order(opened: Opening) -> None:
-    lab = opened(SETUP, BUY_THREE)
+@KERNELS
+def test_a_queue_of_three_is_answered_one_by_one_in_any_order(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY_THREE, kernel=kernel)
     lab.run_all()
     waiting(lab, n=2)
     expect(live(lab)).to_contain_text("2 of 3")
@@ -180,8 +187,9 @@ def test_a_queue_of_three_is_answered_one_by_one_in_any_order(opened: Opening) -
     assert sorted(action for action, *_ in answers(lab)) == ["approve", "approve", "deny"]
 
 
-def test_a_queue_is_approved_as_a_whole(opened: Opening) -> None:
-    lab = opened(SETUP, BUY_THREE)
+@KERNELS
+def test_a_queue_is_approved_as_a_whole(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY_THREE, kernel=kernel)
     lab.run_all()
     waiting(lab, n=2)
 
@@ -243,8 +251,9 @@ def test_always_allow_reaches_as_far_as_was_chosen(
     assert value(lab, "sum(a == 'person' for a in run.approvals_df().approver_kind)") == len(asked_about)
 
 
-def test_a_reloaded_page_finds_the_pending_call_and_answers_it(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_a_reloaded_page_finds_the_pending_call_and_answers_it(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     waiting(lab)
     lab.save()
@@ -258,8 +267,9 @@ def test_a_reloaded_page_finds_the_pending_call_and_answers_it(opened: Opening) 
     expect(lab.cell(1)).to_contain_text("Gloves are ordered.")
 
 
-def test_a_closed_tab_is_opened_again_and_the_pending_call_answered(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_a_closed_tab_is_opened_again_and_the_pending_call_answered(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     waiting(lab)
     lab.save()
@@ -273,8 +283,9 @@ def test_a_closed_tab_is_opened_again_and_the_pending_call_answered(opened: Open
     assert ran(lab) == [GLOVES]
 
 
-def test_two_views_of_one_run_agree_on_what_was_decided(opened: Opening) -> None:
-    lab = opened(SETUP, BUY_THREE, "run.view()", "run.view()")
+@KERNELS
+def test_two_views_of_one_run_agree_on_what_was_decided(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY_THREE, "run.view()", "run.view()", kernel=kernel)
     lab.run_all()
     for cell in (1, 2, 3):
         waiting(lab, cell, n=2)
@@ -307,8 +318,9 @@ def test_a_call_that_was_decided_in_code_waits_no_more_in_the_page(opened: Openi
     assert ran(lab) == []
 
 
-def test_late_double_and_foreign_answers_do_no_harm(opened: Opening) -> None:
-    lab = opened(SETUP, BUY_THREE)
+@KERNELS
+def test_late_double_and_foreign_answers_do_no_harm(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY_THREE, kernel=kernel)
     lab.run_all()
     waiting(lab, n=2)
     first, second = value(lab, "[(c.call_id, c.call_hash) for c in run.pending[:2]]")
