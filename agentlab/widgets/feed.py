@@ -23,8 +23,6 @@ from agentlab.trace.events import (
     ModelDelta,
     ModelReplied,
     RunStarted,
-    StepFinished,
-    StepStarted,
 )
 from agentlab.trace.trace import Trace
 from agentlab.widgets.head import Heads
@@ -222,8 +220,7 @@ class Feed:
                 self._reply = self._reply_of(event)
             case ModelReplied() | ErrorRaised():
                 self._reply = None
-            case StepStarted() | StepFinished():
-                self._strip_is_old = True
+        self._strip_is_old = True
         if event.seq >= self._n_known:
             self._dirty = event.step if self._dirty is None else min(self._dirty, event.step)
 

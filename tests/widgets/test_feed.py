@@ -132,6 +132,17 @@ async def test_a_page_that_opens_in_the_middle_sees_what_the_others_see():
             run.approve(event.call_id)
 
 
+async def test_the_strip_knows_of_every_event_that_the_rows_know_of():
+    run = await Agent(ScriptedModel(SCRIPT), [search], approval=None).run("cats?")
+    growing, told = Trace(), list[dict[str, Any]]()
+    feed = Feed(growing, None, lambda kind, **batch: told.append(batch))
+    for event in run.trace.events:
+        growing.append(event)
+        feed._take(event)
+        feed.flush()
+        assert told[-1]["strip"] == feed.snapshot()["strip"], event.type
+
+
 async def test_batches_are_rare_when_no_page_has_spoken_for_long_and_no_cell_runs(monkeypatch):
     monkeypatch.setattr(feeds, "SILENT_S", 0.3)
     monkeypatch.setattr(feeds, "RARE_S", 0.6)
