@@ -97,6 +97,8 @@ class Decided:
 
     decision: ContinuationDecided
     messages: int = 0
+    message_id: str = field(default="", compare=False)
+    """The heartbeat that tells the model of it; empty where none was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class _Reader:
         """How many tool messages a call stands for. One that answers several calls goes with the first of them."""
         self._pair(section)
         self._drawn: set[str] = set()
-        self._heartbeats = 0
+        self._heartbeats: list[str] = []
 
     def _pair(self, section: Section) -> None:
         calls = set(self._records)
@@ -156,7 +158,7 @@ class _Reader:
             label = "system message" if self._step is None else "system message, new version"
             yield Told(label, _text(message), 1, message.id)
         elif entry.source == "heartbeat" and self._step is not None and self._step.decision is not None:
-            self._heartbeats += 1  # the decision tells its reason
+            self._heartbeats.append(message.id)  # the decision tells its reason
         else:
             yield _of_user(message, wrapped=self._memgpt or entry.source != "input")
 
@@ -168,7 +170,8 @@ class _Reader:
         for error in self._errors:
             yield Failed(error)
         if self._step is not None and self._step.decision is not None:
-            yield Decided(self._step.decision, self._heartbeats)
+            heartbeats = self._heartbeats
+            yield Decided(self._step.decision, len(heartbeats), heartbeats[-1] if heartbeats else "")
 
     def _reply(self, message: Message) -> Iterator[Item]:
         drawn: list[Item] = [item for part in message.content or () if (item := self._part(part, message)) is not None]

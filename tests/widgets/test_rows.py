@@ -96,6 +96,15 @@ async def test_the_row_of_a_frame_is_found():
     assert rows.row(rows.of_frame_row(steps.iloc[1]))["title"] == "Step 2"
 
 
+async def test_a_heartbeat_is_found_in_the_decision_that_tells_its_reason():
+    script = [call("search", q="a", request_heartbeat=True), call("send_message", message="Done.")]
+    run = await Agent(ScriptedModel(script), [search], protocol="memgpt").run("go")
+    messages = run.messages_df()
+    (heartbeat,) = (row for _, row in messages.iterrows() if row["source"] == "heartbeat")
+    rows = Rows(run.trace)
+    assert rows.row(rows.of_frame_row(heartbeat))["label"] == "goes on"
+
+
 async def test_a_row_of_another_run_is_refused_by_name():
     run, other = await run_of("Hi."), await run_of("Ho.")
     with pytest.raises(InputError, match=f"is of run '{other.id}'"):
