@@ -138,6 +138,23 @@ def test_a_joined_style_sheet_loads_nothing(path: Path) -> None:
     assert text.count("{") == text.count("}") > 0
 
 
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.name)
+def test_a_style_sheet_outweighs_that_of_static_traces_wherever_in_the_page_they_stand(path: Path) -> None:
+    roots = re.findall(r"^(\.[\w-]+\S*)", style(path.stem), re.MULTILINE)
+
+    assert {root for root in roots if not root.startswith(".agentlab-trace.agentlab-")} == {".agentlab-trace:not(#_)"}
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.name)
+def test_colours_of_a_theme_have_a_fallback_and_motion_is_only_for_who_likes_it(path: Path) -> None:
+    text = style(path.stem)
+    calm = re.sub(r"@media \(prefers-reduced-motion: no-preference\) \{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", text)
+
+    assert re.findall(r"var\(--(?:jp|vscode)-[\w-]+\)", text) == []
+    assert re.findall(r"\b(?:animation|transition)(?:-\w+)?:|scroll-behavior: smooth", text) != []
+    assert re.findall(r"\b(?:animation|transition)(?:-\w+)?:|scroll-behavior: smooth", calm) == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_a_script_can_be_read_in_one_sitting_and_is_checked(path: Path) -> None:
     lines = path.read_text().splitlines()
