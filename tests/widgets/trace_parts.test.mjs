@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { blockTakes } from "../../agentlab/widgets/parts/growing_text.js";
 import { binOfRow, binWidths, timeShares } from "../../agentlab/widgets/parts/strip.js";
 import { inQueue, pendingWords } from "../../agentlab/widgets/parts/trace_asks.js";
-import { TraceFind } from "../../agentlab/widgets/parts/trace_find.js";
+import { TraceFind, cutField } from "../../agentlab/widgets/parts/trace_find.js";
 import { TraceFolds } from "../../agentlab/widgets/parts/trace_folds.js";
 import { TRACE_SHORTCUTS, isCommand } from "../../agentlab/widgets/parts/trace_keys.js";
 
@@ -99,4 +99,10 @@ test("a key is a command only without modifiers, and Enter not on a button", () 
   assert.equal(isCommand({ ...event, key: "Enter" }, row), true);
   assert.equal(isCommand(event, onButton), true);
   assert.match(TRACE_SHORTCUTS, /^j k g Shift\+G Enter f \/ /);
+});
+
+test("a text that was cut is fetched whole to look for a match, unless it is too long to mark matches in", () => {
+  assert.equal(cutField({ k: "c", args: "a", ret: "b", ret_more: 100 }), "ret");
+  assert.equal(cutField({ k: "a", text: "a", text_more: 40_000 }), undefined);
+  assert.equal(cutField({ k: "a", text: "a" }), undefined);
 });

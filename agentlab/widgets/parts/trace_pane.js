@@ -9,7 +9,7 @@ import { TimeStrip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { TraceAsks } from "./trace_asks.js";
 import { TraceExtracts } from "./trace_extracts.js";
-import { TraceFind } from "./trace_find.js";
+import { TraceFind, showMatch } from "./trace_find.js";
 import { TraceFolds } from "./trace_folds.js";
 import { TraceHead } from "./trace_head.js";
 import { traceKey } from "./trace_commands.js";
@@ -109,6 +109,7 @@ export class TracePane {
       this.list.draw();
       this.pages.arrived();
       this.waiting();
+      showMatch(this);
     } else if (news.what === "gone") this.lost();
     else if (news.what === "rows") this.changed(news);
     else this.message(news.type, news.fields);
@@ -135,8 +136,10 @@ export class TracePane {
 
   /** @param {string} type @param {any} fields */
   message(type, fields) {
-    if (type === "whole") this.list.draw();
-    else if (type === "goto") this.goTo(fields.row, "middle");
+    if (type === "whole") {
+      this.list.draw();
+      showMatch(this);
+    } else if (type === "goto") this.goTo(fields.row, "middle");
     else if (type === "decided") this.asks.decided(fields.call_id, fields.error ?? null);
     else if (type === "found" && fields.q === this.find.query) this.foundRows(fields, true);
     else if (type === "problem") {
@@ -361,6 +364,7 @@ export class TracePane {
     if (row < 0) return;
     this.folds.openForced(row, trace.rows.get(row));
     this.goTo(row, "middle");
+    showMatch(this);
     this.bar.found(this.find.matches.length, this.find.place, !!this.find.found?.more);
   }
 }

@@ -2,7 +2,7 @@
 // How each kind of row looks: the classes are those of the static trace.
 
 import { button, h, put } from "./dom.js";
-import { matchPieces } from "./trace_rows.js";
+import { MANY_CHARS, matchPieces } from "./trace_rows.js";
 
 /** @typedef {import("./trace_state.js").Row} Row */
 /** @typedef {import("./trace_state.js").TextField} TextField */
@@ -28,7 +28,6 @@ const CALL_MARKS = {
 };
 const SHORT_CHARS = 160;
 const PREVIEW_CHARS = 240;
-const MANY_CHARS = 40_000;
 const NAMED_TOOLS = 6;
 
 /** @param {Row} row @param {RowTools} tools */

@@ -1,6 +1,9 @@
 // @ts-check
 // Which rows of a trace are shown, and in what order: roles, tools, folded steps, pages.
 
+/** Longer texts stand in a box of their own, and matches are not marked in them. */
+export const MANY_CHARS = 40_000;
+
 /** Kinds of rows: the letter in `kinds`, what a reader calls it, and how high one is about [px]. */
 export const ROW_KINDS = new Map([
   ["u", { name: "user", height_px: 64 }],

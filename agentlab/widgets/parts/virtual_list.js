@@ -21,6 +21,8 @@ import { Offsets, followsTail, indexOfRow, lastUpTo, windowOf } from "./offsets.
 
 const LIST_MARGIN_PX = 400;
 const LIST_ROUNDS = 4;
+/** A line that ends this near to the lower edge is not quite seen. */
+const EDGE_PX = 24;
 
 export class VirtualList {
   /**
@@ -140,6 +142,25 @@ export class VirtualList {
     }
     this.host.onFollow();
     return true;
+  }
+
+  /**
+   * Bring a place within a row that is drawn into view.
+   * @param {number} row
+   * @param {Element} place
+   */
+  revealWithin(row, place) {
+    const drawn = this.drawnOf(row);
+    if (!drawn) return;
+    const { scrollTop, clientHeight } = this.scroller;
+    const below = place.getBoundingClientRect().top - drawn.el.getBoundingClientRect().top;
+    const top = this.offsets.top(indexOfRow(this.items, row)) + below - scrollTop;
+    if (top >= 0 && top + place.clientHeight <= clientHeight - EDGE_PX) return;
+    this.following = false;
+    this.anchor = { row, offset: below - clientHeight / 2 };
+    this.hold();
+    this.draw();
+    this.host.onFollow();
   }
 
   /**
