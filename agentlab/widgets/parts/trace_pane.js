@@ -35,6 +35,7 @@ export class TracePane {
     this.find = new TraceFind();
     /** Rows that were there when the reader left the end. */
     this.seenRows = store.trace.kinds.length;
+    this.state = store.trace.head.status;
     this.head = new TraceHead(() => store.send({ type: "stop" }));
     this.strip = new TimeStrip((row) => this.goTo(row, "top"));
     this.bar = new Toolbar({
@@ -118,7 +119,7 @@ export class TracePane {
   /** @param {Extract<News, { what: "rows" }>} news */
   changed({ from, grown, head, strip }) {
     const { trace } = this.store;
-    if (head) this.head.update(trace.head);
+    if (head) this.headIs();
     if (strip) this.strip.update(trace.strip);
     if (from !== null) {
       this.bar.update(trace.kinds, trace.tools);
@@ -160,12 +161,20 @@ export class TracePane {
   all() {
     const { trace } = this.store;
     for (const el of [this.head.el, this.strip.el, this.bar.el]) el.classList.toggle("al-away", trace.compact);
-    this.head.update(trace.head);
+    this.headIs();
     this.strip.update(trace.strip);
     this.bar.update(trace.kinds, trace.tools);
     this.rows();
     this.waiting();
     this.tellNew();
+  }
+
+  /** The head is another one; a run that ends, or goes on, is told in words. */
+  headIs() {
+    const { head } = this.store.trace;
+    if (this.state !== head.status) this.say(`run: ${head.status}`);
+    this.state = head.status;
+    this.head.update(head);
   }
 
   /** Find out which rows are shown, and show them. */
