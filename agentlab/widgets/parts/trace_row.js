@@ -23,7 +23,7 @@ import { drawCall, drawDecision, drawError, drawFolded, drawSaid, drawStep } fro
 
 const ROW_NAMES = new Map([
   ["S", "step"], ["u", "user"], ["a", "agent"], ["r", "reasoning"], ["t", "told to the model"],
-  ["c", "tool call"], ["d", "decision"], ["e", "error"],
+  ["c", "tool call"], ["d", "goes on or stops"], ["e", "error"],
 ]);
 
 export class RowView {

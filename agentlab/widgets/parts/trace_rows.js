@@ -11,7 +11,7 @@ export const ROW_KINDS = new Map([
   ["r", { name: "reasoning", height_px: 30 }],
   ["c", { name: "tool calls", height_px: 118 }],
   ["t", { name: "told to the model", height_px: 30 }],
-  ["d", { name: "decisions", height_px: 30 }],
+  ["d", { name: "goes on or stops", height_px: 30 }],
   ["e", { name: "errors", height_px: 58 }],
   ["S", { name: "steps", height_px: 35 }],
 ]);
