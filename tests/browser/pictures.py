@@ -76,7 +76,7 @@ def main() -> None:
             lab.run_cell(0)
             lab.run_cell(1)
             expect(lab.cell(1).locator(".al-approval")).to_be_visible(timeout=30_000)
-            lab.page.wait_for_timeout(1_000)  # the animations of the page have come to rest
+            lab.page.wait_for_timeout(2_500)  # the animations have come to rest, and the strip shows who is waited for
             keep(lab.cell(1).locator(".agentlab-widget"), f"live_trace_{name}.png")
             if name == "light":
                 lab.run_cell(2)
