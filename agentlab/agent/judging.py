@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -13,10 +15,14 @@ from agentlab.agent.approvers import Approver
 from agentlab.agent.desk import Answer, PendingCall
 from agentlab.agent.state import RunState, StopRun
 from agentlab.trace.events import ApprovalDecided, ApprovalRequested, ApproverKind, ErrorRaised
+from agentlab.trace.redact import REDACTED
 
 APPROVE = Answer(Decision(action="approve"), "no policy")
 ANOTHER_CALL = Answer(
     Decision(action="deny", reason="its arguments are no longer those that were decided on"), "the agent"
+)
+KEY_NOT_KEPT = Answer(
+    Decision(action="deny", reason="a key among its arguments was not kept, so it cannot run any more"), "the agent"
 )
 
 
@@ -81,10 +87,25 @@ async def _ask(
             _record_question(call, judgement, state)
         left = state.left_answer(call)
         if left is not None:
-            return _decided(call, left, "person", state) if same else _decided(call, ANOTHER_CALL, "policy", state)
+            stands = _as_it_stands(left, call, same=same)
+            return _decided(call, stands, "person" if stands is left else "policy", state)
         return await _ask_in_turn(call, policy, state)
     finally:
         state.desk.withdraw(call.call_id)
+
+
+def _as_it_stands(left: Answer, call: PendingCall, *, same: bool) -> Answer:
+    """A decision that was left for a call. Only what ran as it was asked for has to be the same call still."""
+    edited, lost_before = left.decision.arguments, _has_lost_a_key(call.arguments)
+    if edited is not None:
+        return KEY_NOT_KEPT if _has_lost_a_key(edited) and not (same and lost_before) else left
+    if same or left.decision.action != "approve":
+        return left
+    return KEY_NOT_KEPT if lost_before else ANOTHER_CALL
+
+
+def _has_lost_a_key(arguments: Mapping[str, Any]) -> bool:
+    return REDACTED.encode() in orjson.dumps(arguments)
 
 
 def _record_question(call: PendingCall, judgement: Judgement, state: RunState) -> None:

@@ -198,7 +198,10 @@ class RunState:
         if self._store is None or answer.decision.action == "escalate":
             return answer
         first = self._store.leave_answer(self.trace.run_id, call_id, answer.decision, answer.by)
-        return first if first != answer and not first.repeats(call_id, answer.decision) else answer
+        if first != answer and not first.repeats(call_id, answer.decision):
+            return first
+        self.left[call_id] = answer  # here with its keys, which the store does not keep
+        return answer
 
     def left_answer(self, call: PendingCall) -> Answer | None:
         """A decision that was left for this call while the run was paused, or by another process."""

@@ -1,4 +1,7 @@
-"""Decisions on calls that wait, from any process: what waits in a lab, and the answers that were left."""
+"""Decisions on calls that wait, from any process: what waits in a lab, and the answers that were left.
+
+A lab keeps no keys, so a call that needs one runs where the run lives or not at all.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from agentlab.agent.protocol import own_parameters
 from agentlab.errors import ApprovalError, ToolArgumentError
 from agentlab.lab.journal import utc_text
 from agentlab.lab.store import Store
+from agentlab.trace.redact import Redactor
 from agentlab.trace.trace import Trace
+
+_INSTEAD = "deny it or answer in its place, and let the tool take its key from the environment"
 
 
 def answers_for(store: Store, run_id: str) -> dict[str, Answer]:
@@ -30,9 +36,15 @@ def answers_to(store: Store, call_id: str) -> dict[str, Answer]:
     return {run_id: Answer(Decision.model_validate_json(text), by) for run_id, text, by in rows}
 
 
-def leave_answer(store: Store, run_id: str, call_id: str, decision: Decision, by: str) -> Answer:
-    """Leave a decision; the one that is there now. Of two at once, one is first, and stays."""
-    row = (run_id, call_id, decision.model_dump_json(exclude_none=True), by, utc_text(clock.now()))
+def without_keys(decision: Decision, redactor: Redactor) -> Decision:
+    """The decision as a lab may keep it."""
+    return Decision.model_validate_json(redactor.json(decision.model_dump_json(exclude_none=True).encode()))
+
+
+def leave_answer(store: Store, run_id: str, call_id: str, answer: Answer, redactor: Redactor) -> Answer:
+    """Leave a decision, without its keys; the one that counts now. Of two at once, one is first, and stays."""
+    kept = Answer(without_keys(answer.decision, redactor), answer.by)
+    row = (run_id, call_id, kept.decision.model_dump_json(exclude_none=True), kept.by, utc_text(clock.now()))
     with store.writing() as db:
         db.execute(
             "INSERT INTO answers (run_id, call_id, decision, decided_by, decided_at) VALUES (?, ?, ?, ?, ?) "
@@ -40,8 +52,9 @@ def leave_answer(store: Store, run_id: str, call_id: str, decision: Decision, by
             row,
         )
         query = "SELECT decision, decided_by FROM answers WHERE run_id = ? AND call_id = ?"
-        text, first = db.execute(query, (run_id, call_id)).fetchone()
-    return Answer(Decision.model_validate_json(text), first)
+        text, by = db.execute(query, (run_id, call_id)).fetchone()
+    first = Answer(Decision.model_validate_json(text), by)
+    return answer if first == kept else first
 
 
 def waiting_in(trace: Trace, answered: Iterable[str]) -> list[PendingCall]:
@@ -55,16 +68,24 @@ def waiting_in(trace: Trace, answered: Iterable[str]) -> list[PendingCall]:
     ]
 
 
-def check_decision(call: PendingCall, decision: Decision, call_hash: str | None, trace: Trace) -> None:
+def check_decision(
+    call: PendingCall, decision: Decision, call_hash: str | None, trace: Trace, redactor: Redactor
+) -> None:
     """Return when the decision can be carried out, and is about this very call.
 
     Raises:
-        ApprovalError: It was taken on other arguments, or hands on to nobody.
+        ApprovalError: It was taken on other arguments, hands on to nobody, or needs a key, which a lab does not keep.
         ToolArgumentError: Edited arguments break the tool's schema.
     """
     if decision.action == "escalate":
         raise ApprovalError("there is nobody to hand on to here: approve, edit, deny, respond or stop")
     call.check_for(decision, call_hash)
+    requested = trace.tool_calls[call.call_id].requested
+    is_whole = requested is None or requested.call_hash == call.call_hash
+    if decision.action == "approve" and trace.status == "paused" and not is_whole:
+        raise ApprovalError(f"a lab keeps no keys, and `{call.call_id}` had one among its arguments: {_INSTEAD}")
+    if without_keys(decision, redactor).arguments != decision.arguments:
+        raise ApprovalError(f"a lab keeps no keys, and one is among these arguments for `{call.call_id}`: {_INSTEAD}")
     if decision.arguments is None:
         return
     spec = next(tool for tool in trace.started.tools if tool.name == call.tool)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
 from agentlab.errors import ApprovalError, InputError, StoreError
-from agentlab.lab.deciding import answers_for, answers_to, check_decision, leave_answer, waiting_in
+from agentlab.lab.deciding import answers_for, answers_to, check_decision, leave_answer, waiting_in, without_keys
 from agentlab.lab.encode import encode
 from agentlab.lab.finding import Finder
 from agentlab.lab.journal import LabJournal
@@ -127,17 +127,17 @@ class Lab(LabViews):
             run_id: The run it belongs to, where several have a call of this id.
 
         Raises:
-            ApprovalError: No such call waits, or somebody decided otherwise before.
+            ApprovalError: No such call waits, somebody decided otherwise before, or it needs a key, which no lab keeps.
             ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
         """
         for trace in self._undecided():
             if run_id not in (None, trace.run_id):
                 continue
             if (known := self.answers(trace.run_id).get(call_id)) is not None:
-                return known.repeats(call_id, decision)
+                return known.repeats(call_id, without_keys(decision, self._redactor))
             for call in waiting_in(trace, ()):
                 if call.call_id == call_id:
-                    check_decision(call, decision, call_hash, trace)
+                    check_decision(call, decision, call_hash, trace, self._redactor)
                     first = self.leave_answer(trace.run_id, call_id, decision, by)
                     return first == Answer(decision, by) or first.repeats(call_id, decision)
         waiting = ", ".join(call.call_id for call in self.pending()) or "none"
@@ -160,8 +160,8 @@ class Lab(LabViews):
         return answers_to(self._store, call_id)
 
     def leave_answer(self, run_id: str, call_id: str, decision: Decision, by: str) -> Answer:
-        """Leave a decision for a run; the one that is there now. Of two at once, one is first, and stays."""
-        return leave_answer(self._store, run_id, call_id, decision, by)
+        """Leave a decision for a run, without its keys; the one that counts. Of two at once the first one stays."""
+        return leave_answer(self._store, run_id, call_id, Answer(decision, by), self._redactor)
 
     def delete(self, run: str | RunInfo) -> None:
         """Remove a run, for good.

@@ -264,3 +264,71 @@ async def test_a_decision_from_elsewhere_stands_though_an_approver_says_somethin
     assert PAID == []
     made = [(d.action, d.approver, d.approver_kind) for r in run.trace.tool_calls.values() for d in r.decisions]
     assert made == [("deny", "ann", "person")] * 2
+
+
+KEY = "sk-abcdefghijklmnopqrstuvwxyz123456"
+
+
+@tool
+def send(to: str, api_key: str) -> str:
+    """Send it, with a key."""
+    PAID.append({"to": to, "api_key": api_key})
+    return "sent"
+
+
+def sender(*, attended: bool = False) -> Agent:
+    policy = ApprovalPolicy(
+        rules=(ApprovalRule(decide="ask"),), approvers=(Ask(attended=attended),), unattended="pause"
+    )
+    return Agent(ScriptedModel([call("send", to="ann", api_key=KEY), "Done."]), [send], approval=policy)
+
+
+async def test_a_key_in_edited_arguments_reaches_the_tool_and_no_file(tmp_path):
+    path = tmp_path / "a.db"
+    with Lab(path) as lab:
+        run = sender(attended=True).run("x", lab=lab)
+        (waiting,) = await waiting_calls(run, 1)
+        run.edit(waiting.call_id, {"to": "bob", "api_key": KEY})
+        await run
+
+    assert PAID == [{"to": "bob", "api_key": KEY}]
+    assert not [each.name for each in tmp_path.iterdir() if KEY.encode() in each.read_bytes()]
+
+
+async def test_a_paused_call_that_needs_a_key_is_not_approved_from_a_lab_but_denied(tmp_path):
+    with Lab(tmp_path / "a.db") as lab:
+        run_id = (await sender().run("x", lab=lab)).id
+        (waiting,) = lab.pending()
+
+        with pytest.raises(ApprovalError, match=r"keeps no keys, and .* had one among its arguments"):
+            lab.decide(waiting.call_id, Decision(action="approve"))
+        with pytest.raises(ApprovalError, match="keeps no keys, and one is among these arguments"):
+            lab.decide(waiting.call_id, Decision(action="edit", arguments={"to": "bob", "api_key": KEY}))
+        assert lab.pending() == [waiting]
+        assert lab.decide(waiting.call_id, Decision(action="deny", reason=f"not with {KEY}")) is True
+        assert lab.decide(waiting.call_id, Decision(action="deny", reason=f"not with {KEY}")) is False
+        run = await lab.resume(run_id, sender())
+
+    assert PAID == []
+    assert run.trace.tool_calls[waiting.call_id].decision.reason == "not with [redacted]"
+    assert not [each.name for each in tmp_path.iterdir() if KEY.encode() in each.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [Decision(action="approve"), Decision(action="edit", arguments={"to": "bob", "api_key": KEY})],
+    ids=["approve", "edit"],
+)
+async def test_a_call_whose_key_was_lost_with_its_process_does_not_run_without_it(tmp_path, decision):
+    with Lab(tmp_path / "a.db") as lab:
+        run_id = (await sender().run("x", lab=lab)).id
+        (waiting,) = lab.pending()
+        lab.leave_answer(run_id, waiting.call_id, decision, "ann")  # as its process left it, and ended
+        run = await lab.resume(run_id, sender())
+
+    assert PAID == []
+    decided = run.trace.tool_calls[waiting.call_id].decision
+    assert (decided.action, decided.reason) == (
+        "deny",
+        "a key among its arguments was not kept, so it cannot run any more",
+    )
