@@ -133,7 +133,7 @@ def _decision(item: Decided, step: int, ids: frozenset[str]) -> Line:
     decision = item.decision
     verdict = "goes on" if decision.go_on else f"stops: {decision.stop_reason or MISSING}"
     reason = without_prefix(decision.reason or "")
-    return Line("d", step, "decision", "", (("", reason),) if reason else (), (verdict, decision.policy), ids=ids)
+    return Line("d", step, "continuation", "", (("", reason),) if reason else (), (verdict, decision.policy), ids=ids)
 
 
 def _canonical(arguments: str) -> str:
