@@ -5,7 +5,6 @@ Items hold texts as they came; whoever draws them makes them safe and cuts them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -132,7 +131,7 @@ class _Reader:
         if section.step:
             self._records = {call.call_id: call for call in section.step.tool_calls}
         self._answers: dict[str, CallReturn] = {}
-        self._tool_messages: Counter[str] = Counter()
+        self._tool_messages: dict[str, int] = {}
         """How many tool messages a call stands for. One that answers several calls goes with the first of them."""
         self._pair(section)
         self._drawn: set[str] = set()
@@ -141,10 +140,17 @@ class _Reader:
     def _pair(self, section: Section) -> None:
         calls = set(self._records)
         for entry in section.entries:
-            calls.update(call.id for call in entry.message.tool_calls or ())
-            answers = [answer for answer in returns_of(entry.message) if answer.call_id in calls]
-            self._answers.update((str(answer.call_id), answer) for answer in answers)
-            self._tool_messages.update(str(answer.call_id) for answer in answers[:1])
+            message = entry.message
+            for call in message.tool_calls or ():
+                calls.add(call.id)
+            if message.role != "tool":
+                continue
+            answers = [answer for answer in returns_of(message) if answer.call_id in calls]
+            for answer in answers:
+                self._answers[str(answer.call_id)] = answer
+            for answer in answers[:1]:
+                call_id = str(answer.call_id)
+                self._tool_messages[call_id] = self._tool_messages.get(call_id, 0) + 1
 
     def read(self, entry: Entry) -> Iterator[Item]:
         message = entry.message
@@ -232,8 +238,9 @@ class _Reader:
 
     def _returns(self, message: Message) -> Iterator[Item]:
         """Returns whose calls are elsewhere."""
-        lost = [answer for answer in returns_of(message) if answer.call_id not in self._answers]
-        owned = len(lost) < len(returns_of(message))  # then one of the calls drawn stands for the message
+        returns = returns_of(message)
+        lost = [answer for answer in returns if answer.call_id not in self._answers]
+        owned = len(lost) < len(returns)  # then one of the calls drawn stands for the message
         for n, answer in enumerate(lost):
             shown = _answered(answer, None, None)
             n_messages = int(n == 0 and not owned)
