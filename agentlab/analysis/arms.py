@@ -34,9 +34,10 @@ def runs_with_tags(source: Source, columns: Sequence[str] | None = None) -> pd.D
 
     Args:
         source: A run, a trace, a lab, a file or folder of these, or a list of them.
-        columns: Those of the frame that are wanted, `tags` among them; None: all.
+        columns: Those of the frame that are wanted, besides the tags; None: all.
     """
-    runs = runs_df(source, columns=columns)
+    wanted = None if columns is None else list(dict.fromkeys([*columns, "tags"]))
+    runs = runs_df(source, columns=wanted)
     tags = pd.DataFrame([_tags_of(text) for text in runs["tags"]], index=runs.index, dtype="string")
     return runs.join(tags[[name for name in tags.columns if name not in runs.columns]])
 

@@ -99,7 +99,7 @@ class Comparison:
         told = f"{in_one_line(self.metric)}: b - a = {self.difference:.4g}, {interval}, {p}, {pairs}"
         least = "" if self.smallest_effect is None else f"; could have shown {self.smallest_effect:.3g}"
         dropped = f", {self.n_dropped} dropped" if self.n_dropped else ""
-        return f"{told}{dropped}: {self.verdict}{least}"
+        return f"{told}{dropped}: {_verdict_in_words(self)}{least}"
 
     def _repr_html_(self) -> str:
         return Comparisons((self,))._repr_html_()
@@ -159,8 +159,13 @@ def _in_words(found: Comparison) -> dict[str, str]:
         "clusters": f"{found.n_clusters:,}",
         "effect size": size,
         "could have shown": least,
-        "verdict": found.verdict,
+        "verdict": _verdict_in_words(found),
     }
+
+
+def _verdict_in_words(found: Comparison) -> str:
+    """The verdict, and which way it was taken: nobody has to remember what `better` was."""
+    return f"{found.verdict}, as {found.better} is better" if found.verdict in ("better", "worse") else found.verdict
 
 
 def _ends(found: Comparison) -> str:

@@ -104,6 +104,8 @@ def _conditions(column: Column, asked: Any) -> Any:
     asked = _listed(asked)
     if _is_comparison(asked):
         return _compared(column, *asked)
+    if _looks_like_comparison(asked):
+        raise InputError(f"`{column.name}`: {asked[0]!r} is no operator; there are {', '.join(_OPERATORS)}")
     if isinstance(asked, list | tuple | set | frozenset):
         if asked and all(_is_comparison(each) for each in asked):
             return reduce(and_, [_compared(column, *each) for each in asked])
@@ -113,6 +115,11 @@ def _conditions(column: Column, asked: Any) -> Any:
 
 def _is_comparison(asked: Any) -> bool:
     return isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[0], str) and asked[0] in _OPERATORS
+
+
+def _looks_like_comparison(asked: Any) -> bool:
+    """A pair that begins with signs, which no value of a frame does."""
+    return isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[0], str) and set(asked[0]) <= set("<>=!~")
 
 
 def _compared(column: Column, operator: str, value: Any) -> Any:

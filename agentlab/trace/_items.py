@@ -358,7 +358,7 @@ def approval_in_words(record: ToolCallRecord) -> str | None:
 
 def _decision_in_words(decision: ApprovalDecided, record: ToolCallRecord) -> str:
     told = f"{_VERBS[decision.action]} by {decision.approver}"
-    if decision.approver_kind == "person" and record.requested is not None:
+    if decision.approver_kind == "person" and record.requested is not None and not record.wait_is_lost:
         told += f" after {seconds((decision.t_ns - record.requested.t_ns) / 1e9)}"
     if decision.action == "edit" and record.requested is not None:
         told += f", in the place of {record.requested.arguments}"

@@ -60,6 +60,8 @@ class ToolCallRecord:
     requested: ApprovalRequested | None = None
     decisions: list[ApprovalDecided] = field(default_factory=list)
     """What approvers said, in order; all but the last handed on."""
+    wait_is_lost: bool = False
+    """The run was resumed while the call waited: nobody knows how long that took."""
     started: ToolStarted | None = None
     returned: ToolReturned | None = None
 

@@ -224,7 +224,8 @@ class Trace(FrameViews):
         call.replied = event
 
     def _on_approval_requested(self, event: ApprovalRequested) -> None:
-        self._tool_call(event).requested = event
+        record = self._tool_call(event)
+        record.requested, record.wait_is_lost = event, False
 
     def _on_approval_decided(self, event: ApprovalDecided) -> None:
         self._tool_call(event).decisions.append(event)
@@ -270,6 +271,8 @@ class Trace(FrameViews):
 
     def _on_run_resumed(self, event: RunResumed) -> None:
         self._paused = False
+        for record in self.waiting:
+            record.wait_is_lost = True
 
     def _on_run_finished(self, event: RunFinished) -> None:
         self._finished = event

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentlab.errors import InputError
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
@@ -17,6 +17,9 @@ from agentlab.trace.safe import beginning, in_one_line, pretty_beginning, visibl
 from agentlab.trace.steps import Step
 from agentlab.trace.trace import Trace
 from agentlab.trace.words import MISSING, counted, seconds, tokens
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT_CHARS = 4_000
 """Longer texts are cut, and the rest sent on demand."""
@@ -113,15 +116,17 @@ class Rows:
         first = bisect.bisect_left(self._steps, step)
         return first if first < len(self) and self._steps[first] == step else 0
 
-    def of_frame_row(self, row: Mapping[str, Any]) -> int:
+    def of_frame_row(self, row: Mapping[str, Any] | pd.Series) -> int:
         """The number of the row that shows what a row of a frame is about: a message, a call or a step.
 
         Args:
             row: A row of `messages_df`, `tool_calls_df`, `approvals_df`, `steps_df` or `chunks_df`.
 
         Raises:
-            InputError: It is of another run, or names nothing that is here.
+            InputError: It is no row of a frame, is of another run, or names nothing that is here.
         """
+        if not hasattr(row, "get"):
+            raise InputError(f"`at` takes a row of a frame, such as `run.messages_df().iloc[0]`, not {row!r:.80}")
         run_id = row.get("run_id", self._trace.run_id)
         if run_id != self._trace.run_id:
             raise InputError(f"this row is of run {run_id!r}; the trace is of `{self._trace.run_id}`")

@@ -74,7 +74,7 @@ class TraceView(LabWidget):
         self.loads = 0
         """How often a page has loaded the view: once when it was made, and once for each page that came later."""
         if at is not None:
-            self._feed.goto = self._feed.rows.of_frame_row(dict(at))
+            self._feed.goto = self._feed.rows.of_frame_row(at)
         super().__init__()
         self._watch()
 
@@ -90,7 +90,7 @@ class TraceView(LabWidget):
         Raises:
             InputError: It is of another run.
         """
-        self._feed.goto = self._feed.rows.of_frame_row(dict(row))
+        self._feed.goto = self._feed.rows.of_frame_row(row)
         self.tell("goto", row=self._feed.goto)
         return self
 

@@ -70,7 +70,8 @@ def test_the_verdict_is_in_words(effect, better, verdict):
     a, b = study(effect, seed=11)
     found = compare(a, b, "score", better=better)
     assert found.verdict == verdict
-    assert verdict in repr(found)
+    taken_as = f", as {better} is better" if verdict in ("better", "worse") else ""
+    assert f": {verdict}{taken_as}; could have shown" in repr(found)
 
 
 def test_five_tasks_cannot_show_anything_at_the_usual_level():
@@ -474,7 +475,7 @@ def test_a_comparison_tells_what_it_found_as_text_and_as_a_table():
     assert "<b>score" in repr(found)
     assert "<b>" not in html
     assert "&lt;b&gt;score" in html
-    assert "<td>better</td>" in html
+    assert "<td>better, as higher is better</td>" in html
     assert f"{found.low:.4g} to {found.high:.4g}" in html
     both = adjusted([found, found])
     assert repr(both).count("(holm)") == both._repr_html_().count("(holm)") == 2
@@ -513,6 +514,9 @@ def test_the_tags_of_runs_say_which_are_compared(tmp_path):
         lab.run(Agent(ScriptedModel(["Nobody counts me."])), "How many?").wait()
         runs = runs_with_tags(lab)
 
+        with_tags = runs_with_tags(lab, columns=["run_id", "output_tokens"])
+
+    assert with_tags.columns.tolist() == ["run_id", "output_tokens", "tags", "variant", "task", "trial"]
     assert runs["variant"].isna().tolist() == [False] * 12 + [True]
     found = compare(runs[runs.variant == "brief"], runs[runs.variant == "thorough"], "output_tokens", better="lower")
     assert (found.n_pairs, found.n_clusters, found.n_dropped) == (6, 6, 0)

@@ -159,6 +159,8 @@ def test_only_rows_that_meet_the_conditions(where: Any, expected: Any, lab: Lab)
         ({"text": {"a": 1}}, "`text` is string and cannot be compared with"),
         ({"step": ("in", 3)}, "'in' takes a list of values, not 3"),
         ({"step": ("contains", "3")}, "'contains' looks for a text in texts"),
+        ({"step": ("=>", 2)}, "`step`: '=>' is no operator; there are ==, !=, <"),
+        ({"role": ("<>", "tool")}, "`role`: '<>' is no operator"),
         ({"created_at": (">", "yesterday")}, "cannot be compared with 'yesterday'"),
         ("role == 'tool'", 'takes conditions by column or an Arrow expression, not "role'),
         (pc.field("colour") == 1, "does not fit the columns run_id, step, .*colour"),

@@ -95,6 +95,7 @@ async def test_a_fresh_process_sees_decides_and_resumes(tmp_path):
         assert [info.status for info in lab.runs()] == ["finished"]
     assert [event.seq for event in trace] == list(range(len(trace)))
     assert {record.decision.approver for record in trace.tool_calls.values()} == {"ann"}
+    assert "denied by ann: not bob" in str(trace), "how long ann took is not known"
     assert lint(trace.messages) == []
 
 

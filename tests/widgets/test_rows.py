@@ -111,6 +111,8 @@ async def test_a_row_of_another_run_is_refused_by_name():
         Rows(run.trace).of_frame_row(other.steps_df().iloc[0])
     with pytest.raises(InputError, match="there is no step 7"):
         Rows(run.trace).of_frame_row({"step": 7})
+    with pytest.raises(InputError, match="takes a row of a frame"):
+        Rows(run.trace).of_frame_row(5)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="is no step"):
         Rows(run.trace).of_frame_row({})
 
