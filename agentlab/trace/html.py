@@ -206,17 +206,14 @@ def _head(trace: Trace) -> str:
 
 
 def _sums(trace: Trace) -> str:
-    usage = trace.usage
+    usage, unknown = trace.usage, _unreported(trace)
+    source = "" if usage.source in ("provider", "missing") else f", {usage.source}"
     failed = sum(call.status == "error" for call in trace.tool_calls.values())
     cells = (
         ("Steps", count(len(trace.steps)), ""),
         ("Tool calls", count(len(trace.tool_calls)), f"{count(failed)} failed"),
-        ("Input tokens", count(usage.input_tokens), _about_tokens(trace, f"{count(usage.cached_tokens)} cached")),
-        (
-            "Output tokens",
-            count(usage.output_tokens),
-            _about_tokens(trace, f"{count(usage.reasoning_tokens)} reasoning"),
-        ),
+        ("Input tokens", count(usage.input_tokens), unknown or f"{count(usage.cached_tokens)} cached{source}"),
+        ("Output tokens", count(usage.output_tokens), unknown or f"{count(usage.reasoning_tokens)} reasoning{source}"),
         ("TTFT", seconds(trace.steps[0].ttft_s if trace.steps else None), "first step"),
         ("Duration", seconds(trace.duration_s), ""),
         *_aside(trace),
@@ -232,13 +229,11 @@ def _aside(trace: Trace) -> list[tuple[str, str, str]]:
     return [("Aside", tokens(trace.side_usage), counted(len(calls), "call"))] if calls else []
 
 
-def _about_tokens(trace: Trace, share: str) -> str:
-    """The share that is cached or reasoning, and who counted if not the provider; why the sum is missing, if it is."""
+def _unreported(trace: Trace) -> str:
+    """Why the sum of tokens is missing; nothing where it is not."""
     calls = trace.model_calls
     unknown = sum(call.usage.source == "missing" for call in calls)
-    if unknown:
-        return f"{unknown} of {counted(len(calls), 'call')} unreported"
-    return share if trace.usage.source in ("provider", "missing") else f"{share}, {trace.usage.source}"
+    return f"{unknown} of {counted(len(calls), 'call')} unreported" if unknown else ""
 
 
 def _settings(begin: RunStarted) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from agentlab.messages.parts import Value
@@ -20,6 +21,7 @@ COUNTS = (
     "reasoning_tokens",
     "total_tokens",
 )
+_COUNTS_OF = attrgetter(*COUNTS)
 
 
 class Usage(Value):
@@ -49,8 +51,6 @@ def sum_usage(usages: Iterable[Usage]) -> Usage:
     parts = list(usages)
     if not parts:
         return NO_USAGE
-    totals: dict[str, int | None] = {}
-    for name in COUNTS:
-        values = [getattr(u, name) for u in parts]
-        totals[name] = None if None in values else sum(values)
+    columns = zip(*map(_COUNTS_OF, parts), strict=True)
+    totals = {name: None if None in values else sum(values) for name, values in zip(COUNTS, columns, strict=True)}
     return Usage(**totals, source=min((u.source for u in parts), key=WEAKEST_FIRST.index))

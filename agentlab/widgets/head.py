@@ -208,7 +208,9 @@ def _times_ns(step: Step, now_ns: int, asked: Collection[str], *, over: bool) ->
         for call in step.tool_calls
         if call.started is not None
     ]
-    human_ns, or_model_ns, any_ns = _covered_ns(human), _covered_ns(human + model), _covered_ns(human + model + tool)
+    human_ns = _covered_ns(human) if human else 0
+    or_model_ns = _covered_ns(human + model)
+    any_ns = _covered_ns(human + model + tool) if tool else or_model_ns
     return or_model_ns - human_ns, any_ns - or_model_ns, human_ns
 
 
