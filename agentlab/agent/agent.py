@@ -117,6 +117,8 @@ class Agent:
         ruled = rules if isinstance(rules, ToolRules) else ToolRules(*rules)
         parameters = {name: tool.spec.parameters["properties"] for name, tool in found.items()}
         ruled.check(parameters, text_ends=not talk.demands_call)
+        if approval is not None:
+            approval.check(found)
         self.grants = Grants()
         """What approvers have allowed for good."""
         self._settings = AgentSettings(
@@ -281,8 +283,11 @@ class Agent:
         return cls(model, tools, **settings_from_yaml(text, tools=tools, functions=functions, models=models))
 
     def _state(self, run_id: str, trace: Trace, lab: RunStore | None) -> RunState:
+        policy = policy_in_force(self._settings.approval)
+        if policy is not None:
+            policy.check(self._settings.tools)
         recorder = Recorder(run_id, trace, None if lab is None else lab.journal(run_id))
-        return RunState(self._settings, policy_in_force(self._settings.approval), recorder, self.grants, lab)
+        return RunState(self._settings, policy, recorder, self.grants, lab)
 
     def __repr__(self) -> str:
         settings = self._settings

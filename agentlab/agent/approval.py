@@ -101,7 +101,7 @@ class Condition(Value):
             InputError: It is no condition.
         """
         match = _CONDITION.fullmatch(text)
-        if match is None:
+        if match is None or match["value"].startswith(("<", ">", "=", "!")):
             raise InputError(
                 f"{text!r} is no condition; write an argument, one of ==, !=, <, <=, >, >=, in, not in, under, like, "
                 "contains, and a value, such as `amount > 100`"

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from agentlab.agent.approval import ApprovalRule, Unattended, Verdict
+from agentlab.agent.approval import ApprovalRule, Condition, Unattended, Verdict
 from agentlab.agent.approvers import AnyApprover, Ask
+from agentlab.agent.tools import Tool
 from agentlab.errors import InputError
 from agentlab.messages.parts import Value
 from agentlab.models.base import ChatModel
@@ -46,6 +47,25 @@ class ApprovalPolicy(Value):
             if rule.decide != "escalate" and rule.matches(tool, arguments):
                 return Judgement(verdict=rule.decide, rule=f"rule {number}", reason=rule.reason, response=rule.response)
         return Judgement(verdict="deny", rule="no rule", reason="no rule of the approval policy allows it")
+
+    def check(self, tools: Mapping[str, Tool]) -> None:
+        """Refuse a rule on an argument that its tool does not take: it never holds, and a denial would let all pass.
+
+        Raises:
+            InputError: There is such a rule, for one of these tools.
+        """
+        for number, rule in enumerate(self.rules, start=1):
+            if rule.tool is None or rule.tool not in tools:
+                continue
+            schema = tools[rule.tool].spec.parameters
+            asked = [Condition.parse(text).argument for text in rule.where]
+            odd = [name for name in asked if name not in schema["properties"]]
+            if odd and not schema.get("additionalProperties"):
+                taken = ", ".join(schema["properties"]) or "none"
+                raise InputError(
+                    f"rule {number} of the approval policy has a condition on `{odd[0]}`, which `{rule.tool}` does not "
+                    f"take; its arguments: {taken}"
+                )
 
     def names(self, tool: str) -> bool:
         """Some rule is about this tool by its name."""

@@ -186,11 +186,16 @@ DECISIONS = (
 )
 decisions = pick(*DECISIONS[:8], *DECISIONS)
 verdicts = st.builds(
-    lambda tool_name, where, decide: ApprovalRule(
-        tool=tool_name, where=where, decide=decide, response="by rule" if decide == "respond" else None
+    lambda about, decide: ApprovalRule(
+        tool=about[0], where=about[1], decide=decide, response="by rule" if decide == "respond" else None
     ),
-    pick(None, None, None, "add", "look", "slip", "send_message"),
-    pick((), (), (), ("a > 1",), ("at == x",)),
+    pick(
+        *[(None, ())] * 2,
+        *[(None, where) for where in (("a > 1",), ("at == x",))],
+        *[(name, ()) for name in ("add", "look", "slip", "send_message")],
+        ("add", ("a > 1",)),
+        ("look", ("at == x",)),
+    ),
     pick(*["ask"] * 8, "approve", "approve", "deny", "respond", "stop", "escalate"),
 )
 

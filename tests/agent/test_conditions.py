@@ -78,6 +78,8 @@ def test_a_condition_holds_or_does_not(text, arguments, holds):
 )
 def test_what_is_no_condition_is_refused_where_it_is_written(text):
     with pytest.raises(InputError, match="is no condition"):
+        Condition.parse("amount >> 10")
+    with pytest.raises(InputError, match="is no condition"):
         Condition.parse(text)
     with pytest.raises((ValidationError, InputError), match="is no condition"):
         ApprovalRule(where=(text,), decide="approve")

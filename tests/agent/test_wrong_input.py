@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from agentlab import Agent, Budget, Limits, OnRequest, Price, ScriptedModel, call, tool
+from agentlab import (
+    Agent,
+    ApprovalPolicy,
+    ApprovalRule,
+    Budget,
+    Limits,
+    OnRequest,
+    Price,
+    ScriptedModel,
+    approval,
+    call,
+    tool,
+)
 from agentlab.errors import ConversationError, InputError
 
 
@@ -74,3 +86,17 @@ async def test_a_number_that_would_be_rounded_is_refused_and_told(number):
     returned = next(iter(run.trace.tool_calls.values())).returned
     assert "more digits than can be kept; write it as text" in returned.text
     assert number in returned.text
+
+
+def test_a_rule_on_an_argument_that_its_tool_does_not_take():
+    misspelt = ApprovalRule(tool="search", where=("qurey == cats",), decide="deny")
+    policy = ApprovalPolicy(rules=(misspelt, ApprovalRule(decide="approve")))  # it would never deny anything
+    told = (
+        "rule 1 of the approval policy has a condition on `qurey`, which `search` does not take; its arguments: query"
+    )
+
+    with pytest.raises(InputError, match=told):
+        Agent(ScriptedModel(["hi"]), [search], approval=policy)
+    with approval(policy), pytest.raises(InputError, match=told):
+        Agent(ScriptedModel(["hi"]), [search]).run("x")
+    Agent(ScriptedModel(["hi"]), approval=policy)  # of tools that are not here nothing is known
