@@ -101,6 +101,7 @@ class Endpoint:
             client = self._new_client(key)
             held = self._clients[loop] = _LoopClient(client, _closing(client, weakref.ref(self._clients)))
             await anext(held.until_loop_ends)
+            weakref.finalize(self, _close_soon, weakref.ref(loop), held.until_loop_ends).atexit = False
             await anyio.lowlevel.checkpoint()  # loads what anyio needs for this kind of loop, before a clock starts
         return held.client
 
@@ -168,6 +169,13 @@ async def _closing(client: openai.AsyncOpenAI, clients: weakref.ref[_Clients]) -
         if held is not None:
             held.pop(asyncio.get_running_loop(), None)
         await client.close()
+
+
+def _close_soon(of: weakref.ref[asyncio.AbstractEventLoop], until_loop_ends: AsyncGenerator[None, None]) -> None:
+    """Close the client of an endpoint that is gone; held until then, it is not collected unclosed along with it."""
+    loop = of()
+    if loop is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: loop.create_task(until_loop_ends.aclose()))
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -189,6 +189,19 @@ class TestConnections:
             await chunks_of(model)
             assert server.connections == 2
 
+    async def test_models_that_are_collected_in_a_cycle_close_their_connections(self) -> None:
+        async with SSEServer(lambda request: say("ok")) as server:
+            for _ in range(20):
+                model = model_at(server)
+                await chunks_of(model)
+                cycle: list[Any] = [model, model._endpoint._clients]
+                cycle.append(cycle)
+                del model, cycle
+
+            gc.collect()  # a socket that goes unclosed is a warning, and so an error
+
+            await server.all_closed()
+
     async def test_a_model_that_nobody_holds_any_more_closes_its_connections(self) -> None:
         async with SSEServer(lambda request: say("ok")) as server:
             model = model_at(server)
