@@ -5,6 +5,7 @@ import { approvalKey, approvalPart } from "./parts/approval.js";
 import { approveAllPanel, stillWaiting } from "./parts/approve_all.js";
 import { button, h, isTyping, put, readJson } from "./parts/dom.js";
 import { goneWords, kernelLine } from "./parts/kernel_line.js";
+import { hearThoughLate } from "./parts/late_model.js";
 import { LostLetters } from "./parts/settling.js";
 
 /** @typedef {import("./parts/approval.js").Ask} Ask */
@@ -166,4 +167,4 @@ function renderCard({ model, el }) {
   };
 }
 
-export default () => ({ render: renderCard });
+export default () => ({ initialize: (/** @type {{ model: any }} */ { model }) => void hearThoughLate(model), render: renderCard });

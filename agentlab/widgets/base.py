@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import anywidget
 import orjson
@@ -22,6 +23,8 @@ class LabWidget(anywidget.AnyWidget):
 
     snapshot = t.Int(0).tag(sync=True, to_json=lambda _, widget: orjson.dumps(widget.state(), default=str))
     """In Python only a mark; what a page gets is the JSON text of `state()`."""
+    own_id = t.Unicode().tag(sync=True)
+    """By which a page finds the model of this widget."""
 
     _stops: tuple[Callable[[], None], ...] = ()
     """What ends the following of a run."""
@@ -30,7 +33,8 @@ class LabWidget(anywidget.AnyWidget):
         unknown = traits.keys() - set(self.trait_names())
         if unknown:
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
-        super().__init__(**traits)
+        own_id = uuid4().hex
+        super().__init__(**traits, own_id=own_id, model_id=own_id)
         self.on_msg(self._hear)
 
     def close(self) -> None:
@@ -46,6 +50,10 @@ class LabWidget(anywidget.AnyWidget):
     def state(self) -> dict[str, Any]:
         """All that a page needs to draw the widget, as JSON would have it."""
         raise NotImplementedError
+
+    def resync(self) -> None:
+        """Tell the pages all again: one has missed something."""
+        self.send_state("snapshot")
 
     def on_page(self, message: dict[str, Any]) -> None:
         """Answer a message of a page. It may come on any thread."""
@@ -65,6 +73,8 @@ class LabWidget(anywidget.AnyWidget):
         if not isinstance(content, dict):
             return
         try:
+            if content.get("type") == "resync":
+                self.resync()
             self.on_page(content)
         except Exception as exc:  # noqa: BLE001  # raised out of a callback it would vanish
             _LOG.exception("a widget could not answer its page")

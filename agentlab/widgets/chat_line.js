@@ -3,6 +3,7 @@
 
 import { button, h, put, readJson } from "./parts/dom.js";
 import { GONE_WORDS, kernelLine } from "./parts/kernel_line.js";
+import { hearThoughLate } from "./parts/late_model.js";
 
 /** @typedef {{ to: string, busy: boolean, note: string, taken: number }} ChatState */
 
@@ -60,4 +61,4 @@ function renderChatLine({ model, el }) {
   el.append(root);
 }
 
-export default () => ({ render: renderChatLine });
+export default () => ({ initialize: (/** @type {{ model: any }} */ { model }) => void hearThoughLate(model), render: renderChatLine });

@@ -5,6 +5,7 @@ import { CompareList } from "./parts/compare_list.js";
 import { comparePre } from "./parts/compare_row.js";
 import { whichDifference } from "./parts/compare_rows.js";
 import { CompareStore } from "./parts/compare_store.js";
+import { hearThoughLate } from "./parts/late_model.js";
 
 const COMPARE_TONES = /** @type {Record<string, string>} */ ({ good: "✓", warn: "!", bad: "✗" });
 
@@ -136,6 +137,7 @@ export default () => {
   return {
     /** @param {{ model: any }} props */
     initialize({ model }) {
+      void hearThoughLate(model);
       store = new CompareStore(model);
     },
     /** @param {{ model: any, el: HTMLElement }} props */

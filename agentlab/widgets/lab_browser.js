@@ -2,6 +2,7 @@
 // The runs of a lab. Python sorts, filters and pages; here the page is drawn and asked for.
 import { button, h, isTyping, put, readJson } from "./parts/dom.js";
 import { GONE_WORDS, kernelLine } from "./parts/kernel_line.js";
+import { hearThoughLate } from "./parts/late_model.js";
 import { rowByKey, runHead, runRow, shownOf, sortedNext } from "./parts/run_table.js";
 
 /** @typedef {import("./parts/run_table.js").RunRow} RunRow */
@@ -231,6 +232,10 @@ function labChoices(select, options, chosen) {
 }
 
 export default () => ({
+  /** @param {{ model: any }} props */
+  initialize({ model }) {
+    void hearThoughLate(model);
+  },
   /** @param {{ model: any, el: HTMLElement }} props */
   render({ model, el }) {
     const root = h("div", {

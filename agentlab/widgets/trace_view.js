@@ -3,6 +3,7 @@
 
 import { TRACE_SHORTCUTS } from "./parts/trace_keys.js";
 import { h } from "./parts/dom.js";
+import { hearThoughLate } from "./parts/late_model.js";
 import { TracePane } from "./parts/trace_pane.js";
 import { TraceStore } from "./parts/trace_store.js";
 
@@ -15,6 +16,7 @@ export default () => {
   return {
     /** @param {{ model: any }} props */
     initialize({ model }) {
+      void hearThoughLate(model);
       store = new TraceStore(model);
     },
     /** @param {{ model: any, el: HTMLElement }} props */

@@ -94,6 +94,10 @@ class TraceView(LabWidget):
         self.tell("goto", row=self._feed.goto)
         return self
 
+    def resync(self) -> None:
+        """Tell the pages all again."""
+        self.tell("snapshot", **self._snapshot())
+
     def on_page(self, message: dict[str, Any]) -> None:
         """Answer a page."""
         self._feed.heard()
@@ -168,9 +172,6 @@ class TraceView(LabWidget):
 
     def _snapshot(self) -> dict[str, Any]:
         return {**self._feed.snapshot(), "compact": self._compact}
-
-    def _on_resync(self, message: dict[str, Any]) -> None:
-        self.tell("snapshot", **self._snapshot())
 
     def _on_page_wanted(self, message: dict[str, Any]) -> None:
         numbers = [number for number in message.get("pages", ())[:_PAGES_AT_ONCE] if type(number) is int]
@@ -273,7 +274,6 @@ def view_in_lab(lab: Lab, run: str | RunInfo) -> TraceView:
 
 
 _ANSWERS = {
-    "resync": TraceView._on_resync,
     "page": TraceView._on_page_wanted,
     "search": TraceView._on_search,
     "whole": TraceView._on_whole,

@@ -55,6 +55,7 @@ def opened(lab: JLab, request: pytest.FixtureRequest) -> Iterator[Opening]:
             lab.open_notebook(name)
         lab.spare = kernel, lab.starts
         lab.console.clear()
+        lab.given_up.clear()
         return lab
 
     yield open_notebook

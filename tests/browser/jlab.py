@@ -40,6 +40,8 @@ SETTINGS = {  # quiet, and every cell in the DOM
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
+GIVEN_UP = "[anywidget] Failed to initialize model."
+"""What anywidget throws when a busy page needs over two seconds for a widget. Ours hear Python all the same."""
 _X = "(window.__pwned=window.__pwned||[]).push('{}')".format
 XSS_PAYLOADS = {
     "script": f"<script>{_X('script')}</script>",
@@ -98,6 +100,7 @@ class JLab:
         self.app, self.timeout, self.headless = app, timeout, headless
         self.scale = scale  # pixels of a picture for each of the page
         self.console, self.dialogs = [], []  # the page's errors; its alert, confirm and prompt texts
+        self.given_up = []  # models that came late, see `GIVEN_UP`
         self.starts = 0  # of pages and kernels
         self.spare: tuple[str, int] | None = None  # a kernel's name and the count above: what may be used again
 
@@ -201,8 +204,14 @@ class JLab:
         self.page = page
         self.page.set_viewport_size({"width": 1280, "height": 900})
         self.page.on("console", lambda m: self.console.append(m.text) if m.type == "error" else None)
-        self.page.on("pageerror", lambda e: self.console.append(f"pageerror: {e}"))
+        self.page.on("pageerror", self._error)
         self.page.on("dialog", self._dialog)
+
+    def _error(self, error: Any) -> None:
+        if str(error) == GIVEN_UP:
+            self.given_up.append(GIVEN_UP)
+        else:
+            self.console.append(f"pageerror: {error}")
 
     def _dialog(self, dialog: Any) -> None:
         if dialog.type != "beforeunload":  # JupyterLab's own, about unsaved changes

@@ -44,6 +44,13 @@ def waiting(lab: JLab, cell: int = 1, n: int = 0) -> Locator:
     return asked
 
 
+def drawn_whole(cell: Locator) -> None:
+    """Let every comparison in a cell be as high as its rows, and wait until it has fetched and drawn them all."""
+    cell.locator(".al-c-rows").evaluate_all("all => all.forEach(one => { one.style.maxHeight = 'none'; })")
+    expect(cell.locator(".al-c-block:has([data-row])").first).to_be_visible()
+    expect(cell.locator(".al-c-block:not(:has([data-row]))")).to_have_count(0)
+
+
 def value(lab: JLab, expression: str) -> Any:
     """A value of the kernel, as far as its repr tells."""
     return ast.literal_eval(lab.eval(expression))

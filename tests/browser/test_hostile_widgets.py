@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Opening
 from tests.browser.jlab import XSS_PAYLOADS, JLab
-from tests.browser.showing import ASKED, LIVE, ended, live, press, until, value, waiting
+from tests.browser.showing import ASKED, LIVE, drawn_whole, ended, live, press, until, value, waiting
 
 pytestmark = pytest.mark.browser
 
@@ -152,14 +152,13 @@ def test_hostile_text_does_nothing_in_cards_chats_comparisons_and_the_table_of_r
 
     lists = lab.cell(3).locator(".agentlab-widget .al-c-rows")
     expect(lists).to_have_count(len(texts))
-    lists.evaluate_all("all => all.forEach(one => { one.style.maxHeight = 'none'; })")
-    expect(lab.cell(3).locator(".al-c-wait")).to_have_count(0)
+    drawn_whole(lab.cell(3))
     assert_all_are_read(lab, 3, ".agentlab-widget")
     rows = lab.cell(4).locator(".agentlab-lab tbody tr")
     expect(rows).to_have_count(len(texts))
     for n in range(len(texts)):
         rows.nth(n).locator(".al-l-status").click()
-        expect(lab.cell(4).locator(LIVE)).to_be_visible()
+        expect(lab.cell(4).locator(LIVE)).to_contain_text(texts[-1 - n])  # the newest stands first
     for n in (0, 1):
         rows.nth(n).get_by_role("checkbox").check()
     press(lab.cell(4), "Compare")

@@ -1,0 +1,31 @@
+// @ts-check
+// A model that its page was slow to load. anywidget allows two seconds; past them it shows the widget, but drops all
+// that Python sends from then on, for as long as the page is open (0.11).
+
+const NOTHING = { content: { data: { method: "nothing" } } };
+
+/**
+ * The method of a model's class before others put theirs in its place.
+ * @param {any} model
+ * @returns {(message: any) => Promise<void>}
+ */
+export function firstMethod(model, name = "_handle_comm_msg") {
+  let found;
+  for (let above = model; above; above = Object.getPrototypeOf(above)) if (Object.hasOwn(above, name)) found = above[name];
+  return found;
+}
+
+/**
+ * Let a model hear Python however long its page took to load it. What was said meanwhile is asked for again.
+ * @param {{ get: (name: string) => any, send: (message: any) => void, widget_manager?: any }} model
+ */
+export async function hearThoughLate(model) {
+  const own = await model.widget_manager?.get_model(model.get("own_id"));
+  try {
+    await own?._handle_comm_msg(NOTHING);
+  } catch {
+    const take = firstMethod(own);
+    own.comm.on_msg((/** @type {any} */ message) => take.call(own, message));
+    model.send({ type: "resync" });
+  }
+}
