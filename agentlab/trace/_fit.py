@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from agentlab.trace._sections import Section
+from agentlab.trace._sections import Section, Sections
 
 
 class Budget:
@@ -53,26 +53,25 @@ Note = Callable[[int, int], str]
 """What to write in the place of so many messages and, among them, so many whole steps."""
 
 
-def fit(parts: Sequence[Section], draw: Draw, note: Note, budget: Callable[[], Budget]) -> list[str]:
+def fit(parts: Sections, draw: Draw, note: Note, budget: Callable[[], Budget]) -> list[str]:
     """The texts of the sections, with a note where some are left out. The last section is kept as well as it can be."""
     texts, complete = _as_many_as_fit(parts, draw, note, budget())
     if complete or len(parts) == 1:
         return texts
     rest = budget()
     half = rest.split()
-    end, _ = _as_many_as_fit(parts[-1:], draw, note, half)
+    end, _ = _as_many_as_fit(parts.part(-1), draw, note, half)
     rest.give_back(half)
-    front, _ = _as_many_as_fit(parts[:-1], draw, note, rest)
+    front, _ = _as_many_as_fit(parts.part(0, -1), draw, note, rest)
     return front + end
 
 
-def _as_many_as_fit(parts: Sequence[Section], draw: Draw, note: Note, budget: Budget) -> tuple[list[str], bool]:
+def _as_many_as_fit(parts: Sections, draw: Draw, note: Note, budget: Budget) -> tuple[list[str], bool]:
     texts: list[str] = []
     for n, part in enumerate(parts):
         drawn = draw(part, budget)
         texts.append(drawn.text)
         if not drawn.complete:
-            left = sum(len(p.entries) for p in parts[n:]) - drawn.messages
-            steps = sum(p.step is not None for p in parts[n + bool(drawn.text) :])
-            return [*texts, note(left, steps)], False
+            left = parts.part(n).n_messages - drawn.messages
+            return [*texts, note(left, parts.part(n + bool(drawn.text)).n_steps)], False
     return texts, True

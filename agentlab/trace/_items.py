@@ -5,6 +5,7 @@ Items hold texts as they came; whoever draws them makes them safe and cuts them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -133,6 +134,8 @@ class _Reader:
         self._answers: dict[str, CallReturn] = {}
         self._tool_messages: dict[str, int] = {}
         """How many tool messages a call stands for. One that answers several calls goes with the first of them."""
+        self._returns = deque[list[CallReturn]]()
+        """The returns of the tool messages that have not been read yet, in their order."""
         self._pair(section)
         self._drawn: set[str] = set()
         self._heartbeats: list[str] = []
@@ -145,7 +148,9 @@ class _Reader:
                 calls.add(call.id)
             if message.role != "tool":
                 continue
-            answers = [answer for answer in returns_of(message) if answer.call_id in calls]
+            returns = returns_of(message)
+            self._returns.append(returns)
+            answers = [answer for answer in returns if answer.call_id in calls]
             for answer in answers:
                 self._answers[str(answer.call_id)] = answer
             for answer in answers[:1]:
@@ -155,7 +160,7 @@ class _Reader:
     def read(self, entry: Entry) -> Iterator[Item]:
         message = entry.message
         if message.role == "tool":
-            yield from self._returns(message)
+            yield from self._lost_returns(message)
         elif message.role == "assistant" or message.is_approval_request:
             yield from self._reply(message)
         elif message.role == "approval":
@@ -172,7 +177,7 @@ class _Reader:
         """Calls whose message is not in the trace (the process died), errors, the decision."""
         for call_id in self._records:
             if call_id not in self._drawn:
-                yield self._call(call_id, None, None, None)
+                yield self._call(call_id, None, None)
         for error in self._errors:
             yield Failed(error)
         if self._step is not None and self._step.decision is not None:
@@ -180,39 +185,45 @@ class _Reader:
             yield Decided(self._step.decision, len(heartbeats), heartbeats[-1] if heartbeats else "")
 
     def _reply(self, message: Message) -> Iterator[Item]:
-        drawn: list[Item] = [item for part in message.content or () if (item := self._part(part, message)) is not None]
+        messages = 1  # the first item stands for the message
+        for part in message.content or ():
+            item = self._part(part, message.id, messages)
+            if item is not None:
+                yield item
+                messages = 0
         for call in message.tool_calls or ():
-            drawn += _with_what_it_says(self._call(call.id, call.function.name, call.function.arguments, message))
-        if not drawn:
-            drawn = [Told("reply", "(nothing)", 0, message.id)]
-        yield replace(drawn[0], messages=drawn[0].messages + 1)
-        yield from drawn[1:]
+            called = self._call(call.id, call.function.name, call.function.arguments, message.id)
+            yield from _with_what_it_says(called, messages)
+            messages = 0
+        if messages:
+            yield Told("reply", "(nothing)", 1, message.id)
 
-    def _part(self, part: Part, message: Message) -> Item | None:
+    def _part(self, part: Part, message_id: str, messages: int) -> Item | None:
         match part:
             case TextPart() if not part.text.strip():
                 return None
             case TextPart():
                 if self._memgpt:
-                    return Thought("inner thoughts", part.text, 0, message.id)
-                return Said("agent", part.text, 0, message.id)
+                    return Thought("inner thoughts", part.text, messages, message_id)
+                return Said("agent", part.text, messages, message_id)
             case ReasoningPart():
-                return Thought("reasoning", part.reasoning, 0, message.id)
+                return Thought("reasoning", part.reasoning, messages, message_id)
             case SummarizedReasoningPart():
                 text = "\n\n".join(entry.text for entry in part.summary)
-                return Thought("reasoning, summarised", text, 0, message.id)
+                return Thought("reasoning, summarised", text, messages, message_id)
             case RedactedReasoningPart():
-                return Thought("reasoning, encrypted by the provider", "", 0, message.id)
+                return Thought("reasoning, encrypted by the provider", "", messages, message_id)
             case OmittedReasoningPart():
-                return Thought("reasoning, not shown by the provider", "", 0, message.id)
+                return Thought("reasoning, not shown by the provider", "", messages, message_id)
             case ToolCallPart():
-                return self._call(part.id, part.name, as_json(part.input), message)
+                called = self._call(part.id, part.name, as_json(part.input), message_id)
+                return _standing_for(called, messages)
             case _:
-                return Told("content", _part_text(part), 0, message.id)
+                return Told("content", _part_text(part), messages, message_id)
 
-    def _call(self, call_id: str, name: str | None, written: str | None, message: Message | None) -> Called:
+    def _call(self, call_id: str, name: str | None, written: str | None, message_id: str = "") -> Called:
+        """A call, which stands for the messages that answer it."""
         self._drawn.add(call_id)
-        message_id = message.id if message else ""
         messages = self._tool_messages.pop(call_id, 0)
         heartbeat = _asks_for_heartbeat(written)
         record = self._records.get(call_id)
@@ -236,9 +247,9 @@ class _Reader:
             call_id=call_id,
         )
 
-    def _returns(self, message: Message) -> Iterator[Item]:
+    def _lost_returns(self, message: Message) -> Iterator[Item]:
         """Returns whose calls are elsewhere."""
-        returns = returns_of(message)
+        returns = self._returns.popleft()
         lost = [answer for answer in returns if answer.call_id not in self._answers]
         owned = len(lost) < len(returns)  # then one of the calls drawn stands for the message
         for n, answer in enumerate(lost):
@@ -276,20 +287,30 @@ def without_prefix(reason: str) -> str:
     return reason.removeprefix(envelopes.AUTOMATED)
 
 
-def _with_what_it_says(call: Called) -> list[Item]:
-    """A call of `send_message`, unless it failed, becomes what it says to the user and a call without that text."""
+def _standing_for(call: Called, messages: int) -> Called:
+    """A call that stands for so many messages more."""
+    return replace(call, messages=call.messages + messages) if messages else call
+
+
+def _with_what_it_says(call: Called, messages: int) -> list[Item]:
+    """A call of `send_message`, unless it failed, becomes what it says to the user and a call without that text.
+
+    The first of these items stands for so many messages besides.
+    """
     if call.tool != "send_message" or call.status == "error":
-        return [call]
+        return [_standing_for(call, messages)]
     arguments = _arguments(call.arguments)
     text = arguments.get("message")
     if not isinstance(text, str):
-        return [call]
+        return [_standing_for(call, messages)]
     rest = call.arguments if arguments.keys() - {"message", "request_heartbeat"} else None
     returned = None if call.returned == "None" else call.returned
-    return [Said("agent", text, 0, call.message_id), replace(call, arguments=rest, returned=returned)]
+    return [Said("agent", text, messages, call.message_id), replace(call, arguments=rest, returned=returned)]
 
 
 def _asks_for_heartbeat(arguments: str | None) -> bool:
+    if arguments is None or ("heartbeat" not in arguments and "\\u" not in arguments):
+        return False  # most calls, which need not be read for that
     value = _arguments(arguments).get("request_heartbeat", False)
     return value.lower() == "true" if isinstance(value, str) else bool(value)
 
@@ -350,6 +371,8 @@ _VERBS = {
 
 def approval_in_words(record: ToolCallRecord) -> str | None:
     """What approvers said of a call and how long each was waited for; None when nobody was asked."""
+    if not record.decisions and record.requested is None:
+        return None
     said = [_decision_in_words(decision, record) for decision in record.decisions]
     if record.status == "waiting":
         said.append("waits for a decision")

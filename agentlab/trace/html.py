@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from agentlab.trace._fit import Budget, Drawn, fit
 from agentlab.trace._html_items import fold_html, item_html, name_html, short_html
 from agentlab.trace._items import Said, items_of
-from agentlab.trace._sections import Section, sections, started, step_failed
+from agentlab.trace._sections import Section, Sections, started, step_failed
 from agentlab.trace.events import RunStarted
 from agentlab.trace.safe import as_html, in_one_line
 from agentlab.trace.words import MISSING, as_json, count, counted, seconds, tokens
@@ -119,7 +119,7 @@ class _Fragment:
         self._trace = trace
         self._look = f"<style>{_style()}</style>" if style is None else style
         self._max_messages, self._max_bytes = max_messages, max_bytes
-        self._sections = sections(trace)
+        self._sections = Sections(trace)
         self._open = _step_to_open(trace)
         span = [trace.events[0].t_ns, trace.events[-1].t_ns] if trace.events else [0, 0]
         self._begin_ns, self._length_ns = span[0], span[1] - span[0]

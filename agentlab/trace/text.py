@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentlab.trace._fit import Budget, Drawn, fit
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
-from agentlab.trace._sections import Section, sections, started
+from agentlab.trace._sections import Section, Sections, started
 from agentlab.trace.safe import beginning, in_one_line, without_secrets
 from agentlab.trace.words import MISSING, count, counted, seconds, tokens
 
@@ -60,7 +60,7 @@ def trace_text(trace: Trace, *, width: int = 100, max_messages: int | None = 50)
     def draw(section: Section, budget: Budget) -> Drawn:
         return _section(section, trace, budget, width)
 
-    body = fit(sections(trace), draw, _note, lambda: Budget(max_messages, None))
+    body = fit(Sections(trace), draw, _note, lambda: Budget(max_messages, None))
     return "\n\n".join(["\n".join(lines), *(part for part in body if part)])
 
 

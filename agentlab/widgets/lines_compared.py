@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
-from agentlab.trace._sections import Section, sections
+from agentlab.trace._sections import Section, Sections
 from agentlab.trace.trace import Trace
 from agentlab.trace.words import MISSING, pretty, seconds, tokens
 
@@ -72,7 +72,7 @@ class Line:
 def lines_of(trace: Trace) -> list[Line]:
     """All lines of a run, in order."""
     ids = _ids_of(trace)
-    return [line for section in sections(trace) for line in _section(section, trace, ids)]
+    return [line for section in Sections(trace) for line in _section(section, trace, ids)]
 
 
 def _ids_of(trace: Trace) -> frozenset[str]:

@@ -7,12 +7,12 @@ are cut: the whole of one is sent when somebody wants to read it.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentlab.errors import InputError
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of, without_prefix
-from agentlab.trace._sections import Section, sections_from, step_failed
+from agentlab.trace._sections import Section, Sections, step_failed
 from agentlab.trace.safe import beginning, in_one_line, pretty_beginning, visible
 from agentlab.trace.steps import Step
 from agentlab.trace.trace import Trace
@@ -33,15 +33,24 @@ LETTERS: dict[type, str] = {Section: "S", Thought: "r", Told: "t", Called: "c", 
 
 
 class Rows:
-    """The rows of one trace, from its beginning; `renew` makes the last ones again when more has happened."""
+    """The rows of one trace, from its beginning; `renew` makes the last ones again when more has happened.
+
+    What a row was made of is made again when it is asked for: all that is kept is how many rows a section has and of
+    what kind they are. Millions of small objects would keep Python's collector busy for seconds.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._entries: list[Entry] = []
+        self._firsts: list[int] = []
+        """The first row of each section."""
         self._steps: list[int] = []
-        """The step of each row, never falling."""
+        """The step of each section, never falling."""
         self.kinds = ""
         """A letter for each row."""
+        self._last: list[Entry] = []
+        """What the last section holds, as its rows were made: it may go on."""
+        self._looked_at: tuple[int, list[Entry]] = (-1, [])
+        """Another section, and what it holds: who asks for one of its rows asks for all."""
         self._calls: list[int] = []
         """The rows of calls."""
         self._call_tools: list[int] = []
@@ -53,29 +62,36 @@ class Rows:
         self.renew(0)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.kinds)
 
     def renew(self, step: int) -> int:
         """Make the rows from this step on again; the number of the first of them."""
-        first = bisect.bisect_left(self._steps, step)
-        del self._entries[first:], self._steps[first:]
-        added: list[Entry] = []
-        for section in sections_from(self._trace, step):
-            before = len(added)
-            added += _entries_of(section, self._trace)
-            self._steps += [section.step.number if section.step else 0] * (len(added) - before)
-        self._entries += added
-        self.kinds = self.kinds[:first] + "".join(map(_letter, added))
-        self._renew_tools(first, added)
+        kept = bisect.bisect_left(self._steps, step)
+        first = self._firsts[kept] if kept < len(self._firsts) else len(self.kinds)
+        del self._firsts[kept:], self._steps[kept:]
+        self._forget_tools(first)
+        self._looked_at, self._last, row = (-1, []), [], first
+        letters = [self.kinds[:first]]
+        for section in Sections(self._trace, step):
+            self._last = _entries_of(section, self._trace)
+            self._firsts.append(row)
+            self._steps.append(section.step.number if section.step else 0)
+            letters += map(_letter, self._last)
+            self._take_tools(row)
+            row += len(self._last)
+        self.kinds = "".join(letters)
         return first
 
-    def _renew_tools(self, first: int, added: list[Entry]) -> None:
+    def _forget_tools(self, first: int) -> None:
         kept = bisect.bisect_left(self._calls, first)
         del self._calls[kept:], self._call_tools[kept:]
         while self._tool_rows and self._tool_rows[-1] >= first:
             self._tool_rows.pop()
             self._tools.popitem()
-        for number, entry in enumerate(added, start=first):
+
+    def _take_tools(self, first: int) -> None:
+        """The tools of the last section, whose first row this is."""
+        for number, entry in enumerate(self._last, start=first):
             if isinstance(entry, Called):
                 name = in_one_line(entry.tool)
                 if name not in self._tools:
@@ -90,21 +106,38 @@ class Rows:
 
     def row(self, number: int) -> Row:
         """One row, its texts cut."""
-        row = row_of(self._entries[number], TEXT_CHARS)
-        row["step"] = self._steps[number]
+        row = row_of(self.entry(number), TEXT_CHARS)
+        row["step"] = self.step_of(number)
         return row
 
     def entry(self, number: int) -> Entry:
-        """What a row was made of."""
-        return self._entries[number]
+        """What a row is made of."""
+        place = self._place(number)
+        entries = self._entries(place)
+        return entries[min(number - self._firsts[place], len(entries) - 1)]  # fewer, where a call has failed meanwhile
 
-    def entries(self) -> list[Entry]:
-        """What all rows were made of, as they are now."""
-        return list(self._entries)
+    def entries(self) -> Iterator[tuple[int, Entry]]:
+        """The number of each row that there is now, and what it is made of."""
+        return _numbered(self._trace, self._firsts[:], self._last)
 
     def step_of(self, number: int) -> int:
         """The step of a row; 0 before the first."""
-        return self._steps[number]
+        return self._steps[self._place(number)]
+
+    def _place(self, number: int) -> int:
+        """The section of a row."""
+        return bisect.bisect_right(self._firsts, number) - 1
+
+    def _entries(self, place: int) -> list[Entry]:
+        if place == len(self._firsts) - 1:
+            return self._last
+        if self._looked_at[0] != place:
+            self._looked_at = place, _entries_of(self._section(place), self._trace)
+        return self._looked_at[1]
+
+    def _section(self, place: int) -> Section:
+        step = self._steps[place]
+        return Sections(self._trace, step)[0 if step else place]
 
     def tools(self, first: int) -> tuple[list[str], list[tuple[int, int]]]:
         """The names of all tools, and for each row of a call, from a number on, which it is."""
@@ -113,8 +146,8 @@ class Rows:
 
     def first_of_step(self, step: int) -> int:
         """The first row of a step; 0 where it has none."""
-        first = bisect.bisect_left(self._steps, step)
-        return first if first < len(self) and self._steps[first] == step else 0
+        place = bisect.bisect_left(self._steps, step)
+        return self._firsts[place] if place < len(self._steps) and self._steps[place] == step else 0
 
     def of_frame_row(self, row: Mapping[str, Any] | pd.Series) -> int:
         """The number of the row that shows what a row of a frame is about: a message, a call or a step.
@@ -130,11 +163,11 @@ class Rows:
         run_id = row.get("run_id", self._trace.run_id)
         if run_id != self._trace.run_id:
             raise InputError(f"this row is of run {run_id!r}; the trace is of `{self._trace.run_id}`")
-        for key, attribute in (("message_id", "message_id"), ("call_id", "call_id")):
-            wanted = row.get(key)
+        for name in ("message_id", "call_id"):
+            wanted = row.get(name)
             if isinstance(wanted, str) and wanted:
-                for number, entry in enumerate(self._entries):
-                    if getattr(entry, attribute, "") == wanted:
+                for number, entry in self.entries():
+                    if getattr(entry, name, "") == wanted:
                         return number
         return self.of_step(row.get("step"))
 
@@ -148,16 +181,16 @@ class Rows:
             number = int(step)  # type: ignore[call-overload]  # whatever a frame holds
         except (TypeError, ValueError):
             raise InputError(f"{step!r} is no step: give a row of a frame of this run") from None
-        first = bisect.bisect_left(self._steps, number)
-        if first == len(self) or self._steps[first] != number:
+        place = bisect.bisect_left(self._steps, number)
+        if place == len(self._steps) or self._steps[place] != number:
             raise InputError(f"there is no step {number} in run `{self._trace.run_id}`")
-        return first
+        return self._firsts[place]
 
 
-def search_in(entries: Sequence[Entry], text: str, limit: int) -> tuple[list[int], bool]:
+def search_in(entries: Iterable[tuple[int, Entry]], text: str, limit: int) -> tuple[list[int], bool]:
     """The numbers of the rows in which a text stands, whatever its case; whether there are more than the limit."""
     wanted, found = text.casefold(), list[int]()
-    for number, entry in enumerate(entries):
+    for number, entry in entries:
         if any(wanted in part.casefold() for part in _texts_of(entry)):
             if len(found) == limit:
                 return found, True
@@ -235,10 +268,17 @@ def _step_facts(step: Step) -> list[list[str]]:
     return facts
 
 
-def _entries_of(section: Section, trace: Trace) -> Iterator[Entry]:
-    if section.kind != "input":
-        yield section
-    yield from items_of(section, trace)
+def _numbered(trace: Trace, firsts: list[int], last: list[Entry]) -> Iterator[tuple[int, Entry]]:
+    """What the rows of some sections are made of, by number; the last section is as it was when its rows were made."""
+    for first, section in zip(firsts[:-1], Sections(trace), strict=False):
+        yield from enumerate(_entries_of(section, trace), first)
+    for first in firsts[-1:]:
+        yield from enumerate(last, first)
+
+
+def _entries_of(section: Section, trace: Trace) -> list[Entry]:
+    items = items_of(section, trace)
+    return list(items) if section.kind == "input" else [section, *items]
 
 
 def _letter(entry: Entry) -> str:

@@ -17,13 +17,13 @@ from agentlab.messages.parts import (
     UrlImage,
 )
 from agentlab.trace._items import Called, Decided, Failed, Item, Said, Thought, Told, items_of
-from agentlab.trace._sections import sections
+from agentlab.trace._sections import Sections
 from agentlab.trace.trace import Trace
 from tests.trace.building import Building
 
 
 def items(trace: Trace) -> list[Item]:
-    return [item for section in sections(trace) for item in items_of(section, trace)]
+    return [item for section in Sections(trace) for item in items_of(section, trace)]
 
 
 def only(trace: Trace, kind: type[Item]) -> list[Item]:
@@ -64,7 +64,7 @@ async def test_items_stand_for_each_message_once(protocol: str) -> None:
 @pytest.mark.parametrize("protocol", ["memgpt", "native"])
 async def test_calls_of_the_history_are_joined_with_their_returns(protocol: str) -> None:
     _, second = await traces_of_an_agent(protocol)
-    history = next(section for section in sections(second) if section.kind == "history")
+    history = next(section for section in Sections(second) if section.kind == "history")
 
     calls = [item for item in items_of(history, second) if isinstance(item, Called)]
 

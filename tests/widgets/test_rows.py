@@ -72,6 +72,32 @@ async def test_the_last_rows_can_be_made_again_when_more_has_happened():
     assert partly.rows(0, 99) == whole.rows(0, 99)
 
 
+async def test_rows_are_the_same_in_whatever_order_they_are_asked_for():
+    first = await run_of(call("search", q="a") + call("search", q="fail"), "Two.")
+    script = [call("search", q="b"), "Three."]
+    trace = (await Agent(ScriptedModel(script), [search]).run("again", history=first)).trace
+    rows = Rows(trace)
+    turn = rows.rows(0, len(rows))
+    assert [row["k"] for row in turn] == list(rows.kinds)
+    assert [number for number, _ in rows.entries()] == list(range(len(rows)))
+    assert [rows.row(n) for n in reversed(range(len(rows)))] == turn[::-1]
+    assert [entry for _, entry in rows.entries()] == [rows.entry(n) for n in range(len(rows))]
+
+
+async def test_the_rows_of_a_step_that_goes_on_are_those_that_were_told():
+    whole = (await run_of(*TWO_STEPS)).trace
+    n_called = next(n for n, event in enumerate(whole.events) if event.type == "tool_started") + 1
+    trace = Trace(whole.events[:n_called], live=True)
+    rows = Rows(trace)
+    told, kinds = Rows(trace).rows(2, 99), rows.kinds
+    for event in whole.events[n_called:]:
+        trace.append(event)
+    assert (rows.rows(2, 99), rows.kinds) == (told, kinds)
+    assert [number for number, _ in rows.entries()] == list(range(len(kinds)))
+    rows.renew(1)
+    assert rows.kinds == Rows(whole).kinds != kinds
+
+
 async def test_tools_are_told_once_and_by_row():
     rows = Rows((await run_of(call("search", q="a") + call("search", q="b"), call("nothing", x=1), "Done.")).trace)
     calls = [n for n, kind in enumerate(rows.kinds) if kind == "c"]
