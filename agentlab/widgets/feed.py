@@ -31,8 +31,8 @@ from agentlab.widgets.rows import Entry, Row, Rows, search_in
 
 BATCH_S = 0.1
 """Between two batches [s]; the first of something new goes at once."""
-HEAD_S = 1.0
-"""How often the times in the head are told while nothing happens [s]."""
+TIMES_S = 1.0
+"""How often the times in head and strip are told while nothing happens but that a reply grows [s]."""
 STILL_S = 2.0
 """How often a run is looked at that stands still: paused, or cut off [s]."""
 SILENT_S = 90.0
@@ -84,9 +84,9 @@ class Feed:
         """The first step in which something has happened that pages do not know."""
         self._n_known = len(trace.events)
         """Events that the rows were made of; a follower is told of them again."""
-        self._strip_is_old = False
-        self._strip_s = 0.0
-        """When pages were told of the strip."""
+        self._times_are_old = False
+        """Something has happened of which head and strip do not tell yet."""
+        self._times_told_s = 0.0
         self._wake: Callable[[], object] | None = None
         """Lets whoever watches look at once, from any thread; None: nobody watches."""
         self._heard_s = time.monotonic()
@@ -153,7 +153,7 @@ class Feed:
         try:
             while not reading.done():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), HEAD_S if self._trace.status == "running" else STILL_S)
+                    await asyncio.wait_for(wake.wait(), TIMES_S if self._trace.status == "running" else STILL_S)
                 wake.clear()
                 self.flush()
                 await asyncio.wait({reading}, timeout=BATCH_S if self._is_looked_at() else RARE_S)
@@ -200,7 +200,7 @@ class Feed:
             if self._trace.status != "paused":  # what a paused run waits for can be decided still
                 self._live = None
             last = self._trace.steps[-1].number if self._trace.steps else 0
-            self._dirty, self._strip_is_old = last if self._dirty is None else min(last, self._dirty), True
+            self._dirty, self._times_are_old = last if self._dirty is None else min(last, self._dirty), True
         self.flush()
 
     def flush(self) -> None:
@@ -220,7 +220,7 @@ class Feed:
                 self._reply = self._reply_of(event)
             case ModelReplied() | ErrorRaised():
                 self._reply = None
-        self._strip_is_old = True
+        self._times_are_old = True
         if event.seq >= self._n_known:
             self._dirty = event.step if self._dirty is None else min(self._dirty, event.step)
 
@@ -231,7 +231,7 @@ class Feed:
         return LiveReply(seq=event.seq, step=event.step, text_kind=kind, text_label=label)
 
     def _batch(self) -> dict[str, Any]:
-        """What changed since the last batch; the times in the head always do."""
+        """What changed since the last batch."""
         self._look_at_asks()
         batch: dict[str, Any] = {}
         reply_changed = (len(self._reply) if self._reply else 0) != self._n_live
@@ -242,10 +242,9 @@ class Feed:
             news = self._reply.news(len(self._rows))
             if news:
                 batch["live"] = news
-        batch["head"] = self._head()
-        if self._strip_is_old or time.monotonic() - self._strip_s > HEAD_S:
-            batch["strip"] = self._strip()
-            self._strip_is_old, self._strip_s = False, time.monotonic()
+        if self._times_are_old or time.monotonic() - self._times_told_s >= TIMES_S:
+            batch |= {"head": self._head(), "strip": self._strip()}
+            self._times_are_old, self._times_told_s = False, time.monotonic()
         return batch
 
     def _new_rows(self, dirty: int | None) -> dict[str, Any]:
@@ -262,6 +261,7 @@ class Feed:
         if asks.keys() != self._asks.keys():
             steps = [record.step for call_id in asks.keys() ^ self._asks.keys() if (record := self._record(call_id))]
             self._dirty = min([*steps, *([] if self._dirty is None else [self._dirty])], default=self._dirty)
+            self._times_are_old = True
         self._asks = asks
 
     def _record(self, call_id: str) -> Any:

@@ -25,10 +25,11 @@ class LiveText:
 
     def __init__(self) -> None:
         self._raw = ""
-        self._line = 0
-        """Where the line begins that is still looked at."""
-        self._kept = ""
+        """The line that is still looked at; what came before it is not needed any more."""
+        self._kept: list[str] = []
         """What is shown of all before it."""
+        self._n_kept = 0
+        """Characters of that."""
         self._tail = ""
         """What is shown of it."""
         self._over = False
@@ -36,7 +37,7 @@ class LiveText:
     @property
     def shown(self) -> str:
         """All that is shown."""
-        return self._kept + self._tail
+        return "".join(self._kept) + self._tail
 
     def add(self, text: str) -> None:
         """Take the next piece."""
@@ -45,12 +46,12 @@ class LiveText:
     def news(self) -> tuple[int, str] | None:
         """Where what is shown changes, and what stands there now; None when nothing new can be shown."""
         end = self._end_of_words()
-        before, kept_chars = self._tail, len(self._kept)
-        tail = visible(self._raw[self._line : end])
+        before, n_kept = self._tail, self._n_kept
+        tail = visible(self._raw[:end])
         same = len(before) if tail.startswith(before) else _common(before, tail)
         self._tail = tail
         self._settle(end)
-        return None if tail == before else (kept_chars + same, tail[same:])
+        return None if tail == before else (n_kept + same, tail[same:])
 
     def close(self) -> None:
         """No more comes: the last word is whole."""
@@ -59,13 +60,13 @@ class LiveText:
     def _end_of_words(self) -> int:
         if self._over:
             return len(self._raw)
-        start = max(self._line, len(self._raw) - HELD_BACK_CHARS)
+        start = max(0, len(self._raw) - HELD_BACK_CHARS)
         ends = [match.end() for match in _WORD_END.finditer(self._raw, start)]
         return min(ends[-1] if ends else start, self._address(), self._token(start))
 
     def _address(self) -> int:
         """Where an address begins that may still turn out to have a password; else the end."""
-        place = self._raw.rfind("://", self._line)
+        place = self._raw.rfind("://")
         rest = self._raw[place + 3 :]
         if place < 0 or _ADDRESS_END.search(rest) or (":" not in rest and len(rest) > HELD_BACK_CHARS):
             return len(self._raw)
@@ -79,20 +80,20 @@ class LiveText:
     def _settle(self, end: int) -> None:
         """Lines that are over are not looked at again, unless a secret is, or may come to be, on both sides."""
         line = self._last_line(end)
-        if end - self._line > LINE_CHARS and line == self._line:
+        if end > LINE_CHARS and line == 0:
             near = end - LINE_CHARS // 2
-            line = max(self._raw.rfind(" ", self._line, near), self._raw.rfind("\t", self._line, near)) + 1
-            line = line if line > self._line else near
-        if line == self._line or "PRIVATE KEY" in self._raw[self._line : end]:
+            line = max(self._raw.rfind(" ", 0, near), self._raw.rfind("\t", 0, near)) + 1 or near
+        if line == 0 or "PRIVATE KEY" in self._raw[:end]:
             return
-        kept, tail = visible(self._raw[self._line : line]), visible(self._raw[line:end])
+        kept, tail = visible(self._raw[:line]), visible(self._raw[line:end])
         if kept + tail == self._tail:
-            self._kept, self._tail, self._line = self._kept + kept, tail, line
+            self._kept.append(kept)
+            self._n_kept += len(kept)
+            self._tail, self._raw = tail, self._raw[line:]
 
     def _last_line(self, end: int) -> int:
         """Where the last line begins that is over and has something in it: a value may stand below its name."""
-        over = self._raw[self._line : self._raw.rfind("\n", self._line, end) + 1].rstrip()
-        return self._line + over.rfind("\n") + 1
+        return self._raw[: self._raw.rfind("\n", 0, end) + 1].rstrip().rfind("\n") + 1
 
 
 def _common(before: str, after: str) -> int:

@@ -38,22 +38,19 @@ class StillRunning:
 
 
 def run() -> Iterator[Figure]:
-    """Batches of one event each, with the strip and without; then the slow answers, beside a loop that goes on."""
+    """Batches of one event each; then the slow answers, beside a loop that goes on."""
     whole = long_trace(MESSAGES)
     trace = Trace(whole.events[:-2], live=True)  # its last step goes on
     feed = Feed(trace, StillRunning(trace), lambda kind, **fields: None)
     feed.snapshot()
     last, detail = trace.events[-1], f"one new event, {MESSAGES:,} messages"
 
-    def flush(*, with_strip: bool) -> None:
+    def flush() -> None:
         feed._take(last)
-        feed._dirty, feed._strip_is_old = last.step, with_strip
-        feed._strip_s = float("inf")  # only when it is asked for
+        feed._dirty = last.step
         feed.flush()
 
-    for name, with_strip in (("CPU of a batch", False), ("CPU of a batch with the strip", True)):
-        spent_ms = cpu_seconds(lambda strip=with_strip: flush(with_strip=strip), repeats=50) * 1e3  # type: ignore[misc]
-        yield Figure(name, spent_ms, "ms", FLUSH_TARGET_MS, False, detail)
+    yield Figure("CPU of a batch", cpu_seconds(flush, repeats=50) * 1e3, "ms", FLUSH_TARGET_MS, False, detail)
     yield Figure("CPU of a new feed", cpu_seconds(lambda: Feed(whole, None, print), repeats=3), "s", None, False)
     yield Figure("CPU of a snapshot", cpu_seconds(feed.snapshot) * 1e3, "ms", None, False)
     number = trace.steps[-1].number
