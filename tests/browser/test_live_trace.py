@@ -225,12 +225,22 @@ def test_the_list_follows_its_end_until_the_reader_scrolls_up(opened: Opening) -
     rows.hover()
     lab.page.mouse.wheel(0, -600)
     until(lambda: not at_end(rows), "the list is scrolled up")
-    before = rows.evaluate("el => el.scrollTop")
+    seen = rows.get_by_role("button", name=rows.evaluate(STEP_IN_VIEW), exact=True)
+    before = seen.bounding_box()
     lab.eval("model.gate.set()")
     finished(lab)
     lab.page.wait_for_timeout(300)
 
-    assert rows.evaluate("el => el.scrollTop") == pytest.approx(before, abs=2)
+    assert before is not None
+    assert seen.bounding_box() == {side: pytest.approx(px, abs=2) for side, px in before.items()}
+
+
+STEP_IN_VIEW = """
+list => {
+  const { top } = list.getBoundingClientRect();
+  const seen = [...list.querySelectorAll('.al-row-S')].filter((row) => row.getBoundingClientRect().top >= top);
+  return seen.map((row) => row.innerText.match(/Step \\d+/)[0])[0];
+}"""
 
 
 def at_end(rows: Locator) -> bool:

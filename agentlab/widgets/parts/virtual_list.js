@@ -3,6 +3,7 @@
 // measured; what the reader looks at stays where it is when something above changes its height.
 
 import { Offsets, followsTail, indexOfRow, lastUpTo, windowOf } from "./offsets.js";
+import { ScrollMargin } from "./scroll_margin.js";
 
 /**
  * @typedef {object} Drawn what stands in the page for a row
@@ -19,7 +20,6 @@ import { Offsets, followsTail, indexOfRow, lastUpTo, windowOf } from "./offsets.
  * @property {() => void} onFollow the list began or ceased to keep to its end
  */
 
-const LIST_MARGIN_PX = 400;
 const LIST_ROUNDS = 4;
 /** A line that ends this near to the lower edge is not quite seen. */
 const EDGE_PX = 24;
@@ -55,6 +55,7 @@ export class VirtualList {
     this.anchor = { row: -1, offset: 0 };
     this.before = 0;
     this.frame = 0;
+    this.margin = new ScrollMargin(() => this.draw());
     this.sizes = new ResizeObserver((entries) => this.resized(entries));
     this.sizes.observe(scroller);
     scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
@@ -63,6 +64,7 @@ export class VirtualList {
   destroy() {
     this.sizes.disconnect();
     cancelAnimationFrame(this.frame);
+    this.margin.destroy();
     for (const { drawn } of this.shown.values()) drawn.destroy?.();
     this.shown.clear();
   }
@@ -274,6 +276,7 @@ export class VirtualList {
     });
     const turned = following !== this.following;
     this.following = following;
+    this.margin.moved(top - this.before, scroller.clientHeight);
     this.before = top;
     this.anchorAt(top);
     this.draw();
@@ -301,7 +304,7 @@ export class VirtualList {
   /** @private Make the rows of the window, drop the others. */
   place() {
     const { scroller, offsets, items, shown } = this;
-    const [first, last] = windowOf(offsets, scroller.scrollTop, scroller.clientHeight, LIST_MARGIN_PX);
+    const [first, last] = windowOf(offsets, scroller.scrollTop, scroller.clientHeight, this.margin.px);
     const pinned = indexOfRow(items, this.focusedRow());
     const wanted = [];
     if (pinned >= 0 && pinned < first) wanted.push(pinned);
