@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
@@ -194,12 +195,13 @@ class Agent:
         Raises:
             InputError: The input is empty, or no provider would accept the history.
         """
-        settings, run_id = self._settings, clock.new_run_id()
+        run_id = clock.new_run_id()
         messages, earlier = self._input_messages(input), _messages_of(history)
         _refuse_broken(earlier)
         if show:
             prepare_screen()
-        state = self._state(run_id, Trace(live=True), lab)
+        settings = self._settings_in_force()
+        state = self._state(settings, run_id, Trace(live=True), lab)
         state.recorder.emit(
             RunStarted,
             started_at=clock.now(),
@@ -234,12 +236,13 @@ class Agent:
             raise RunError(f"run `{trace.run_id}` is {trace.status}: only a paused or interrupted run can be resumed")
         if isinstance(paused, Run) and paused.resumed_as is not None:
             raise RunError(f"run `{trace.run_id}` was resumed before: go on with its `resumed_as`")
-        differences = differences_between(trace.started, self._settings)
-        if differences:
-            warnings.warn(
-                f"the agent differs from the recorded one: {'; '.join(differences)}", AgentDiffersWarning, stacklevel=2
-            )
-        state = self._state(trace.run_id, Trace(trace.events, live=True), lab)
+        settings = self._settings_in_force()
+        differences = differences_between(trace.started, settings)
+        chosen_here = () if settings.approval is self._settings.approval else ("approval",)  # by a block of `approval`
+        if unexpected := differences_between(trace.started, settings, but=chosen_here):
+            told = "; ".join(unexpected)
+            warnings.warn(f"the agent differs from the recorded one: {told}", AgentDiffersWarning, stacklevel=2)
+        state = self._state(settings, trace.run_id, Trace(trace.events, live=True), lab)
         state.take_up()
         if isinstance(paused, Run):
             state.left = paused.decided_since()
@@ -282,12 +285,16 @@ class Agent:
 
         return cls(model, tools, **settings_from_yaml(text, tools=tools, functions=functions, models=models))
 
-    def _state(self, run_id: str, trace: Trace, lab: RunStore | None) -> RunState:
-        policy = policy_in_force(self._settings.approval)
-        if policy is not None:
-            policy.check(self._settings.tools)
+    def _settings_in_force(self) -> AgentSettings:
+        """The settings of a run that begins now: in a block of `approval`, with its policy."""
+        settings = replace(self._settings, approval=policy_in_force(self._settings.approval))
+        if settings.approval is not None:
+            settings.approval.check(settings.tools)
+        return settings
+
+    def _state(self, settings: AgentSettings, run_id: str, trace: Trace, lab: RunStore | None) -> RunState:
         recorder = Recorder(run_id, trace, None if lab is None else lab.journal(run_id))
-        return RunState(self._settings, policy, recorder, self.grants, lab)
+        return RunState(settings, recorder, self.grants, lab)
 
     def __repr__(self) -> str:
         settings = self._settings

@@ -185,7 +185,7 @@ class Calls:
         return sum(record.requested is not None for record in before)
 
     def _denial(self, call: PendingCall, answer: Answer) -> str:
-        policy = self._state.approval or ASK_ALWAYS
+        policy = self._state.settings.approval or ASK_ALWAYS
         return policy.tell_denial(call.tool, answer.by, answer.decision.reason)
 
 

@@ -61,7 +61,7 @@ def _decided_before(call: PendingCall, decided: ApprovalDecided, state: RunState
 
 def _policy_for(call: PendingCall, state: RunState) -> ApprovalPolicy | None:
     """The policy that has a say; a call that somebody was asked about stays asked, whatever changed since."""
-    policy, record = state.approval, state.trace.tool_calls.get(call.call_id)
+    policy, record = state.settings.approval, state.trace.tool_calls.get(call.call_id)
     asked_before = record is not None and record.requested is not None
     if asked_before or state.settings.rules.needs_approval(call.tool):
         return ASK_ALWAYS if policy is None else policy

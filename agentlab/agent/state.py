@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from agentlab import clock
 from agentlab.agent.approval import Decision
-from agentlab.agent.approval_policy import ApprovalPolicy
 from agentlab.agent.asking import ask
 from agentlab.agent.conversation import Conversation
 from agentlab.agent.desk import Answer, Desk, PendingCall
@@ -49,13 +48,11 @@ class RunState:
     def __init__(
         self,
         settings: AgentSettings,
-        approval: ApprovalPolicy | None,
         recorder: Recorder,
         grants: Grants,
         store: RunStore | None = None,
     ) -> None:
         self.settings = settings
-        self.approval = approval
         self.recorder = recorder
         self.grants = grants
         self._store = store

@@ -10,7 +10,6 @@ from collections.abc import Hashable
 
 import orjson
 
-from agentlab.agent.approval_policy import policy_in_force
 from agentlab.agent.protocol import SEND_MESSAGE
 from agentlab.messages.message import Message
 from agentlab.models._json_scan import ObjectScan, StringDecoder
@@ -24,8 +23,7 @@ class Spoken:
     """Turns events into the text that they add to what the user reads."""
 
     def __init__(self) -> None:
-        self._early_calls = policy_in_force(None) is None
-        self._text_speaks = self._calls_speak = False
+        self._text_speaks = self._calls_speak = self._early_calls = False
         self._begun = False
         self._said: dict[Hashable, str] = {}
         """What of the reply under way was told: its text under None, its calls under their numbers."""
@@ -50,8 +48,7 @@ class Spoken:
         self._text_speaks = event.protocol == "native"
         self._calls_speak = any(tool.name == SEND_MESSAGE for tool in event.tools)
         rules = {rule["kind"] for rule in event.settings.get("rules", ())}
-        if event.settings.get("approval") is not None or rules - _RULES_THAT_STOP_NO_CALL:
-            self._early_calls = False
+        self._early_calls = event.settings.get("approval") is None and not rules - _RULES_THAT_STOP_NO_CALL
 
     def _of_delta(self, event: ModelDelta) -> str:
         told = self._piece(None, event.content) if self._text_speaks else ""

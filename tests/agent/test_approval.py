@@ -430,8 +430,10 @@ async def test_a_block_puts_a_policy_in_the_place_of_the_agents():
         run = agent.run("pay ann")
     await run
     assert PAID == []
-    await agent.run("pay ann")
+    assert run.trace.started.settings["approval"]["rules"][0]["decide"] == "deny", "what held is what is recorded"
+    own = await agent.run("pay ann")
     assert len(PAID) == 1
+    assert own.trace.started.settings["approval"]["rules"][0]["decide"] == "approve"
 
 
 async def test_waiting_for_a_person_is_measured_apart():
@@ -479,6 +481,8 @@ async def test_a_paused_run_goes_on_when_it_is_resumed_and_decided():
     assert [e.seq for e in run.trace] == list(range(len(run.trace)))
     assert lint(run.messages) == []
     assert sum(e.type == "tool_returned" for e in run.trace) == 2, "nothing ran twice"
+    (resumed,) = (e for e in run.trace if e.type == "run_resumed")
+    assert resumed.differences == ("setting `approval` differs",), "recorded, and no warning: the block asked for it"
 
 
 async def test_approval_switched_off_does_not_let_a_waiting_call_slip_through():
