@@ -15,6 +15,8 @@ from agentlab.errors import InputError
 
 _MOST_TASKS = 100_000
 _TRIALS = (1, 2, 3, 5, 10)
+_ROUNDING = 1e-9
+"""Of the difference: pairs that vary less do not vary."""
 
 
 def plan(
@@ -41,8 +43,8 @@ def plan(
         Columns `trials_per_task`, `tasks`, `runs` (both arms) and `cost`; one row a number of trials.
 
     Raises:
-        InputError: The pilot is unpaired, has fewer than two tasks, or one trial a task where more are asked for; the
-            effect is 0; or a setting is out of its range.
+        InputError: The pilot is unpaired, has fewer than two tasks, or one trial a task where more are asked for; all
+            its pairs differ by the same; the effect is 0; or a setting is out of its range.
     """
     _check(pilot, effect, power, cost_per_run)
     between, within = pilot.variance_between, pilot.variance_within
@@ -51,6 +53,11 @@ def plan(
             f"the pilot has {pilot.n_clusters} task; two at least say how much tasks differ"
             if pilot.paired
             else "the pilot is unpaired; a plan needs pairs, as the study will have them"
+        )
+    if between + (within or 0.0) <= (_ROUNDING * pilot.difference) ** 2:
+        raise InputError(
+            f"all {pilot.n_pairs} pairs of the pilot differ by the same, {pilot.difference:g}: it does not say how "
+            "much they vary, as models that answer alike each time do not; run more tasks, or let the models sample"
         )
     rows = []
     for n_trials in _trials(trials, within):
@@ -92,7 +99,7 @@ def _tasks_needed(variance: float, effect: float, power: float, confidence: floa
         return sign_flip_reach(n, confidence, power) * sqrt(variance / n) <= abs(effect)
 
     least = least_clusters(confidence)  # fewer can show nothing, whatever they say
-    if variance == 0 or has_power(least):
+    if has_power(least):
         return least
     low, high = least, 2 * least
     while not has_power(high):

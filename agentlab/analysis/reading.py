@@ -35,7 +35,7 @@ _MOST_ROWS = 2**62
 _ARGUMENTS = """
     Args:
         source: A run, a trace, a lab, an experiment, a file or folder of these, or a list of them.
-        runs: Only runs with these ids; the others count as not there.
+        runs: Only runs with these ids, which must be there; the others count as not there.
         columns: Only these columns, in this order; the others are not read.
         where: Only rows that meet these conditions: by column a value, several, or `(operator, value)`; or an
             expression of `pyarrow.compute`. See `agentlab.analysis.filters`.

@@ -104,7 +104,7 @@ def picked(source: Source, runs: Iterable[str] | None = None, *, with_events: bo
         with_events: Whether frames do not do: an export then counts only for runs that stand nowhere else.
 
     Raises:
-        InputError: The source is something else.
+        InputError: The source is something else, or has no run of one of these ids.
         StoreError: A file of it cannot be read.
     """
     with ExitStack() as opened:
@@ -119,7 +119,7 @@ def tables_of(source: Source, runs: Iterable[str] | None = None) -> Tables:
         runs: Only runs with these ids.
 
     Raises:
-        InputError: The source is something else, or an export, which has no tables.
+        InputError: The source is something else, or an export, which has no tables, or has no run of one of these ids.
         StoreError: A file of it cannot be read.
     """
     parts: list[Tables] = []
@@ -147,6 +147,7 @@ def _picked(source: Source, runs: Iterable[str] | None, opened: ExitStack, *, wi
     wanted = _ids(runs)
     found = [Picked(store, families) for store, families in _stores(_flat(source, opened))]
     if wanted is not None:
+        _need_runs(wanted, found)
         found = [each.only(wanted) for each in found]
     holders: dict[str, list[int]] = {}
     for number, each in enumerate(found):
@@ -178,6 +179,15 @@ def _ids(runs: Iterable[str] | None) -> list[str] | None:
     if not all(isinstance(run_id, str) for run_id in ids):
         raise InputError(f"`runs` takes a list of run ids, not {runs!r:.80}")
     return [str(run_id) for run_id in ids]
+
+
+def _need_runs(wanted: Iterable[str], found: Sequence[Picked]) -> None:
+    there = list(dict.fromkeys(run_id for each in found for run_id in each.run_ids))
+    known = set(there)
+    missing = list(dict.fromkeys(run_id for run_id in wanted if run_id not in known))
+    if missing:
+        told = f"it has {_some(there)}" if there else "it has none at all"
+        raise InputError(f"the source has no run {_some(missing)}; {told}")
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -228,7 +228,7 @@ def test_a_planned_study_of_few_tasks_has_its_power_too():
 
 
 def test_a_plan_never_asks_for_fewer_tasks_than_can_show_anything():
-    a, b = arm([[1.0, 2.0]] * 3), arm([[2.0, 3.0]] * 3)
+    a, b = arm([[1.0, 2.0]] * 3), arm([[2.0, 3.0], [2.001, 3.0], [2.0, 3.001]])
     assert plan(compare(a, b, "score"), 1.0)["tasks"].unique().tolist() == [6]
     assert plan(compare(a, b, "score", confidence=0.99), 1.0)["tasks"].unique().tolist() == [8]
 
@@ -245,6 +245,13 @@ def test_a_plan_never_asks_for_fewer_tasks_than_can_show_anything():
 def test_a_plan_that_cannot_be_made_is_refused(arguments, text):
     with pytest.raises(InputError, match=text):
         plan(compare(*study(0.0), "score"), *arguments)
+
+
+def test_a_plan_needs_a_pilot_whose_pairs_vary():
+    a = arm([[n + 0.1 * n] for n in range(8)])
+    for shift in (0.0, 1.3):
+        with pytest.raises(InputError, match=f"all 8 pairs of the pilot differ by the same, {shift:g}: it"):
+            plan(compare(a, a.assign(score=a["score"] + shift), "score", n_resamples=100), 0.5)
 
 
 def test_a_plan_needs_a_pilot_with_pairs_of_several_tasks():

@@ -369,7 +369,9 @@ def test_only_the_runs_that_are_asked_for() -> None:
 
         assert runs_df(lab, runs=["run-2", "run-3"])["run_id"].tolist() == ["run-3", "run-2"]
         assert set(messages_df([lab, trace_of(1, "run-9")], runs=["run-9"])["run_id"]) == {"run-9"}
-        assert chunks_df(lab, runs=["run-none"]).empty
+        with pytest.raises(InputError, match="the source has no run run-none; it has run-3, run-1, run-2"):
+            chunks_df(lab, runs=["run-2", "run-none"])
+        assert chunks_df(lab, runs=[]).empty
 
 
 def test_a_run_that_is_in_two_sources_counts_once() -> None:

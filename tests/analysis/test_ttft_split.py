@@ -123,7 +123,7 @@ def test_the_slowest_call_is_taken_or_the_one_that_is_asked_for() -> None:
     [
         ({"step": 7}, "no model call of step 7 has a first token"),
         ({"step": 1, "call": 9}, "no model call of step 1, call 9 has"),
-        ({"run_id": "run-9"}, "no model call has a first token"),
+        ({"run_id": "run-9"}, "the source has no run run-9; it has run-"),
     ],
 )
 def test_a_call_that_is_not_there_is_told(which: dict[str, Any], told: str) -> None:
