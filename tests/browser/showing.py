@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.jlab import JLab
@@ -19,6 +20,9 @@ BUY = "run = shop().run('buy gloves')"
 LIVE = ".agentlab-trace-view"
 STATIC = ".agentlab-trace:not(.agentlab-widget)"
 ASKED = ".al-approval"
+KERNELS = pytest.mark.parametrize(
+    "kernel", ["python3", "ipykernel6"], ids=["ipykernel7", "ipykernel6"], scope="module"
+)  # of the module, so that a kernel is started once for all its tests
 
 
 def live(lab: JLab, cell: int = 1) -> Locator:

@@ -10,6 +10,7 @@ from tests.browser.jlab import JLab
 from tests.browser.showing import (
     ASKED,
     BUY,
+    KERNELS,
     SETUP,
     answers,
     ended,
@@ -27,9 +28,6 @@ pytestmark = pytest.mark.browser
 
 GLOVES = {"item": "gloves", "count": 2, "wrap": "plain", "gift": False}
 BUY_THREE = "run = shop(orders('gloves', 'tips', 'tape'), 'All done.').run('buy all')"
-KERNELS = pytest.mark.parametrize(
-    "kernel", ["python3", "ipykernel6"], ids=["ipykernel7", "ipykernel6"], scope="module"
-)  # of the module, so that a kernel is started once for all its tests
 
 
 def test_a_call_waits_until_a_click_lets_it_run(opened: Opening) -> None:
@@ -112,8 +110,9 @@ def test_an_invalid_edit_is_refused_in_the_form_and_the_tool_gets_the_valid_one(
     assert "mittens" in read_by_model(lab), "the model is told what ran"
 
 
-def test_arguments_are_edited_as_json_too(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_arguments_are_edited_as_json_too(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
     asked.get_by_role("tab", name="JSON").click()
@@ -201,8 +200,9 @@ def test_a_queue_is_approved_as_a_whole(kernel: str, opened: Opening) -> None:
     assert sorted(order["item"] for order in ran(lab)) == ["gloves", "tape", "tips"]
 
 
-def test_a_person_stops_the_run_at_a_question(opened: Opening) -> None:
-    lab = opened(SETUP, BUY_THREE)
+@KERNELS
+def test_a_person_stops_the_run_at_a_question(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY_THREE, kernel=kernel)
     lab.run_all()
     waiting(lab, n=2)
 
@@ -216,6 +216,7 @@ def test_a_person_stops_the_run_at_a_question(opened: Opening) -> None:
     assert "stop" in [action for action, *_ in answers(lab)]
 
 
+@KERNELS
 @pytest.mark.parametrize(
     ("scope", "uses", "asked_about"),
     [
@@ -227,10 +228,10 @@ def test_a_person_stops_the_run_at_a_question(opened: Opening) -> None:
     ids=["exact", "once", "pattern", "tool"],
 )
 def test_always_allow_reaches_as_far_as_was_chosen(
-    scope: str, uses: int, asked_about: list[int], opened: Opening
+    scope: str, uses: int, asked_about: list[int], kernel: str, opened: Opening
 ) -> None:
     counts = "*(orders('gloves', count=n) for n in (2, 2, 5, 2, 9)), 'Done.'"
-    lab = opened(SETUP, f"run = shop({counts}).run('buy often')")
+    lab = opened(SETUP, f"run = shop({counts}).run('buy often')", kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
 

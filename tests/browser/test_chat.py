@@ -81,18 +81,21 @@ def test_a_turn_is_stopped_and_the_next_goes_on(opened: Opening) -> None:
     assert value(lab, "box.runs[1].trace.started.parent_run_id == box.runs[0].id") is True
 
 
-def test_a_restarted_kernel_leaves_a_chat_and_a_table_of_runs_that_say_so(opened: Opening) -> None:
-    lab = opened(SETUP, SHOP, CHAT, "lab.browse()")
+def test_a_restarted_kernel_leaves_a_chat_a_table_of_runs_and_a_comparison_that_say_so(opened: Opening) -> None:
+    lab = opened(SETUP, SHOP, CHAT, "lab.browse()", "long_trace(2_000).diff(long_trace(3_000))")
     lab.run_all()
     expect(line(lab)).to_be_visible()
     expect(lab.cell(3).locator(".agentlab-lab")).to_be_visible()
+    compared = lab.cell(4).locator(".agentlab-compare .al-c-rows")
+    expect(compared).to_be_visible()
 
     lab.restart_kernel()
     line(lab).fill("buy gloves")
     line(lab).press("Enter")
     press(lab.cell(3), "Refresh")
+    compared.evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
 
-    for cell in (2, 3):
+    for cell in (2, 3, 4):
         expect(lab.cell(cell).get_by_role("status").last).to_have_text("the kernel is gone: run the cell again")
     expect(line(lab)).to_have_value("buy gloves")
     assert lab.console == []

@@ -10,6 +10,7 @@ from tests.browser.jlab import notebook
 from tests.browser.showing import (
     ASKED,
     BUY,
+    KERNELS,
     LIVE,
     SETUP,
     STATIC,
@@ -29,8 +30,9 @@ pytestmark = pytest.mark.browser
 COUNT = "model = Gated(['One two three four five six seven eight nine ten.'])\nrun = Agent(model).run('count')"
 
 
-def test_the_first_tokens_are_seen_before_the_end(opened: Opening) -> None:
-    lab = opened(SETUP, COUNT)
+@KERNELS
+def test_the_first_tokens_are_seen_before_the_end(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, COUNT, kernel=kernel)
     lab.run_all()
 
     expect(live(lab)).to_contain_text("One two three")
@@ -87,8 +89,9 @@ def test_a_run_is_stopped_from_its_trace(opened: Opening) -> None:
     assert value(lab, "run.stop_reason") == "cancelled"
 
 
-def test_a_saved_notebook_tells_the_trace_without_a_kernel(opened: Opening) -> None:
-    lab = opened(SETUP, BUY)
+@KERNELS
+def test_a_saved_notebook_tells_the_trace_without_a_kernel(kernel: str, opened: Opening) -> None:
+    lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     press(waiting(lab), "Approve")
     ended(lab)
