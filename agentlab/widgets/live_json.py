@@ -69,8 +69,12 @@ class LiveJson:
             return self._prose.news()
         self._changed = None
         self._read()
-        self._look_at_string()
-        return None if self._changed is None else (self._changed, self.shown[self._changed :])
+        news = None if self._string is None else self._string.news()
+        if self._changed is None:  # a string grew, and nothing else
+            return None if news is None else (self._n_chars + news[0], news[1])
+        if news is not None:
+            self._changed_at(self._n_chars + news[0])
+        return self._changed, self.shown[self._changed :]
 
     def _read(self) -> None:
         at = 0
@@ -139,17 +143,14 @@ class LiveJson:
 
     def _close(self, string: _String) -> None:
         string.close()
-        self._look_at_string()
+        if (news := string.news()) is not None:
+            self._changed_at(self._n_chars + news[0])
         if string.is_name:
             self._name, self._wants_name = string.text, False
         self._string, shown = None, string.shown
         self._changed_at(self._n_chars + len(shown) - 1)
         self._parts.append(shown)
         self._n_chars += len(shown)
-
-    def _look_at_string(self) -> None:
-        if self._string is not None and (place := self._string.news()) is not None:
-            self._changed_at(self._n_chars + place)
 
     def _show(self, text: str) -> None:
         if text:
@@ -173,6 +174,10 @@ class _String:
         self._of_token = name if name is not None and name.lower().endswith("token") else None
         self._waits = is_name or self._is_secret or self._of_token is not None
         self._end = ""
+        self._place, self._place_escaped = 0, 0
+        """Where the last news began, in the text and in its escaped form."""
+        self._news = ""
+        """What stands there."""
 
     @property
     def text(self) -> str:
@@ -200,10 +205,17 @@ class _String:
             self._live.add(safe)
         self._live.close()
 
-    def news(self) -> int | None:
-        """From where on what is shown is new."""
+    def news(self) -> tuple[int, str] | None:
+        """Where what is shown changes, and what stands there now; None when nothing new can be shown."""
         news = self._live.news()
-        return None if news is None else len('"' + _escaped(self._live.shown[: news[0]]))
+        if news is None:
+            return None
+        place, text = news
+        if place < self._place:  # a secret was seen, further back
+            self._place, self._place_escaped, self._news = 0, 0, self._live.shown
+        self._place_escaped += len(_escaped(self._news[: place - self._place]))
+        self._place, self._news = place, text
+        return len('"') + self._place_escaped, _escaped(text) + self._end
 
 
 def _end_of_escape(text: str, at: int) -> int | None:

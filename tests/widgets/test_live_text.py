@@ -152,6 +152,22 @@ def test_arguments_without_secrets_are_shown_whole_in_the_end(value, is_ascii, c
     assert shown == visible(json.dumps({"a": shown_values(value)}, ensure_ascii=False))
 
 
+@given(
+    value=st.lists(
+        st.sampled_from(
+            ["word ", 'a "quoted" one ', "back\\slash ", "€🙂 ", "line\n", "x" * 500, f"{KEY} ", "password=hunter2 "]
+        ),
+        max_size=40,
+    ),
+    n_before=st.sampled_from([0, LINE_CHARS - 300, 3 * LINE_CHARS]),
+    chance=st.randoms(use_true_random=False),
+)
+def test_what_a_page_is_sent_of_a_long_string_adds_up_too(value, n_before, chance):
+    text = "word " * (n_before // 5) + "".join(value)
+    shown, _ = page_of(cut_up(json.dumps({"a": text}, ensure_ascii=False), chance), LiveJson)
+    assert shown == json.dumps({"a": visible(text)}, ensure_ascii=False)
+
+
 def shown_values(value):
     match value:
         case str():
