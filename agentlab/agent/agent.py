@@ -27,7 +27,7 @@ from agentlab.agent.state import RunState
 from agentlab.agent.tool_rule_kinds import Rule
 from agentlab.agent.tool_rules import ToolRules
 from agentlab.agent.tools import Tool
-from agentlab.agent.wanted import need
+from agentlab.agent.wanted import need, need_tags
 from agentlab.errors import ConversationError, InputError, RunError
 from agentlab.messages import builders, envelopes
 from agentlab.messages import history as conversations
@@ -193,8 +193,9 @@ class Agent:
             show: In a notebook: show the run as it goes. Only the first few runs of a cell are shown.
 
         Raises:
-            InputError: The input is empty, or no provider would accept the history.
+            InputError: The input is empty, no provider would accept the history, or a tag is no text.
         """
+        need_tags(tags)
         run_id = clock.new_run_id()
         messages, earlier = self._input_messages(input), _messages_of(history)
         _refuse_broken(earlier)
@@ -231,6 +232,12 @@ class Agent:
         Raises:
             RunError: The run is over, is still running, or was resumed before.
         """
+        need(
+            "paused",
+            paused,
+            lambda x: isinstance(x, Run | Trace),
+            "a run or its trace; of a lab, lab.resume(run_id, agent)",
+        )
         trace = paused.trace if isinstance(paused, Run) else paused
         if trace.status in ("finished", "running"):
             raise RunError(f"run `{trace.run_id}` is {trace.status}: only a paused or interrupted run can be resumed")

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from agentlab.agent.approval import ApprovalRule, Condition, Unattended, Verdict
 from agentlab.agent.approvers import AnyApprover, Ask
 from agentlab.agent.tools import Tool
+from agentlab.agent.wanted import need
 from agentlab.errors import InputError
 from agentlab.messages.parts import Value
 from agentlab.models.base import ChatModel
@@ -121,7 +122,12 @@ _in_force: ContextVar[ApprovalPolicy | None] = ContextVar("agentlab_approval", d
 
 @contextlib.contextmanager
 def approval(policy: ApprovalPolicy) -> Iterator[ApprovalPolicy]:
-    """Runs started in this block follow this policy in the place of their agent's."""
+    """Runs started in this block follow this policy in the place of their agent's.
+
+    Raises:
+        InputError: It is no policy.
+    """
+    need("approval", policy, lambda x: isinstance(x, ApprovalPolicy), "an ApprovalPolicy")
     token = _in_force.set(policy)
     try:
         yield policy

@@ -15,6 +15,7 @@ from agentlab.agent.front_end import outer_run, screen_for
 from agentlab.agent.loop import CANCELLED, FAILED, Loop
 from agentlab.agent.protocol import spoken_text
 from agentlab.agent.state import RunState
+from agentlab.agent.wanted import need_decision
 from agentlab.errors import ApprovalError, RunError
 from agentlab.messages.message import Message
 from agentlab.trace.events import ErrorRaised, RunFinished, StopReason
@@ -148,9 +149,11 @@ class Run(FrameViews):
             call_hash: Hash of the call that was looked at; another call under this id is then refused.
 
         Raises:
+            InputError: It is no decision.
             ApprovalError: No such call waits, or somebody decided otherwise before.
             ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
         """
+        need_decision(decision)
         for inner in list(self._inner):
             if any(call.call_id == call_id for call in inner.pending):
                 return inner.decide(call_id, decision, by=by, call_hash=call_hash)

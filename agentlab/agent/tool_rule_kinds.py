@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 import orjson
 from pydantic import Field, field_validator, model_validator
 
+from agentlab.errors import InputError
 from agentlab.messages.parts import Value
+from agentlab.trace.safe import in_one_line
 
 
 class Rule(Value):
@@ -17,7 +19,11 @@ class Rule(Value):
     kind: str
     tool: str
 
-    def __init__(self, tool: str | None = None, /, **fields: Any) -> None:
+    def __init__(self, tool: str | None = None, /, *rest: object, **fields: Any) -> None:
+        if rest:
+            named = ", ".join(f"{name}=…" for name in type(self).model_fields if name not in ("kind", "tool"))
+            wanted = f"what comes after it by name: {named}" if named else "nothing after it"
+            raise InputError(f"{type(self).__name__} takes one tool, and {wanted}; not {in_one_line(repr(rest[0]))}")
         super().__init__(**({"tool": tool} if tool is not None else {}), **fields)
 
     @property

@@ -172,13 +172,14 @@ def _picked(source: Source, runs: Iterable[str] | None, opened: ExitStack, *, wi
 
 
 def _ids(runs: Iterable[str] | None) -> list[str] | None:
-    """The ids that were asked for: an iterator gives them only once."""
+    """The ids that were asked for, also by runs or their entries in `lab.runs()`: an iterator gives them only once."""
     if runs is None:
         return None
-    ids = list(runs) if isinstance(runs, Iterable) and not isinstance(runs, str | bytes) else [None]
+    given = list(runs) if isinstance(runs, Iterable) and not isinstance(runs, str | bytes) else [None]
+    ids = [getattr(run, "run_id", getattr(run, "id", run)) for run in given]
     if not all(isinstance(run_id, str) for run_id in ids):
         raise InputError(f"`runs` takes a list of run ids, not {runs!r:.80}")
-    return [str(run_id) for run_id in ids]
+    return list(map(str, ids))
 
 
 def _need_runs(wanted: Iterable[str], found: Sequence[Picked]) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from agentlab.agent.approval import Decision
 from agentlab.agent.desk import Answer, PendingCall
+from agentlab.agent.wanted import need, need_decision
 from agentlab.errors import ApprovalError, InputError, StoreError
 from agentlab.lab.deciding import answers_for, answers_to, check_decision, leave_answer, waiting_in, without_keys
 from agentlab.lab.encode import encode
@@ -127,9 +128,11 @@ class Lab(LabViews):
             run_id: The run it belongs to, where several have a call of this id.
 
         Raises:
+            InputError: It is no decision.
             ApprovalError: No such call waits, somebody decided otherwise before, or it needs a key, which no lab keeps.
             ToolArgumentError: Edited arguments break the tool's schema; the call still waits.
         """
+        need_decision(decision)
         for trace in self._undecided():
             if run_id not in (None, trace.run_id):
                 continue
@@ -267,6 +270,7 @@ class Lab(LabViews):
     def _find(self, run: str | RunInfo) -> str:
         if isinstance(run, RunInfo):
             return run.run_id
+        need("run", run, lambda x: isinstance(x, str), "the id of a run of this lab, or its entry in `lab.runs()`")
         if not run:
             raise InputError("the run's id is empty; `lab.runs()` lists them")
         found = self._reader.ids_starting_with(run, _NAMED_IDS + 1)

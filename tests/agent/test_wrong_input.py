@@ -9,7 +9,10 @@ from agentlab import (
     ApprovalPolicy,
     ApprovalRule,
     Budget,
+    ExitLoop,
+    Lab,
     Limits,
+    MaxCount,
     OnRequest,
     Price,
     ScriptedModel,
@@ -18,6 +21,8 @@ from agentlab import (
     tool,
 )
 from agentlab.errors import ConversationError, InputError
+
+PAUSING = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), unattended="pause")
 
 
 @tool
@@ -66,6 +71,55 @@ def test_an_input_of_the_wrong_kind(given):
 def test_a_history_of_the_wrong_kind():
     with pytest.raises(InputError, match="history is 'run-1'; give a run, a trace, or messages"):
         Agent(ScriptedModel(["hi"])).run("x", history="run-1")
+
+
+@pytest.mark.parametrize("given", [{"trial": 1}, {1: "a"}, "a=b"], ids=str)
+def test_tags_of_the_wrong_kind(given):
+    with pytest.raises(
+        InputError, match=r"tags is .*; give texts by their names, such as \{'task': 't1', 'trial': '1'\}"
+    ):
+        Agent(ScriptedModel(["hi"])).run("x", tags=given)
+
+
+def test_what_is_no_run_cannot_be_resumed():
+    agent = Agent(ScriptedModel(["hi"]))
+    with pytest.raises(
+        InputError, match=r"paused is 'run-1'; give a run or its trace; of a lab, lab.resume\(run_id, agent\)"
+    ):
+        agent.resume("run-1")
+    with Lab() as lab, pytest.raises(InputError, match=r"run is <agent .*; give the id of a run of this lab"):
+        lab.resume(agent.run("x"), agent)
+
+
+async def test_what_is_no_decision_decides_nothing():
+    agent = Agent(ScriptedModel([call("search", query="a"), "ok"]), [search], approval=PAUSING)
+    told = r"decision is 'approve'; give one such as Decision\(action='approve'\)"
+    with Lab() as lab:
+        run = await agent.run("x", lab=lab)
+        (waits,) = lab.pending()
+        with pytest.raises(InputError, match=told):
+            lab.decide(waits.call_id, "approve")
+        with pytest.raises(InputError, match=told):
+            run.decide(waits.call_id, "approve")
+        assert len(lab.pending()) == 1
+
+
+def test_a_block_takes_a_policy_alone():
+    with pytest.raises(InputError, match="approval is 'approve'; give an ApprovalPolicy"), approval("approve"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (lambda: MaxCount("search", 3), "MaxCount takes one tool, and what comes after it by name: max_count=…; not 3"),
+        (lambda: ExitLoop("search", "submit"), "ExitLoop takes one tool, and nothing after it; not 'submit'"),
+    ],
+    ids=["MaxCount", "ExitLoop"],
+)
+def test_a_rule_that_is_given_too_much(rule, told):
+    with pytest.raises(InputError, match=told):
+        rule()
 
 
 async def test_a_run_that_still_runs_is_no_history_yet():

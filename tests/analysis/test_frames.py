@@ -372,6 +372,7 @@ def test_only_the_runs_that_are_asked_for() -> None:
         with pytest.raises(InputError, match="the source has no run run-none; it has run-3, run-1, run-2"):
             chunks_df(lab, runs=["run-2", "run-none"])
         assert chunks_df(lab, runs=[]).empty
+        assert set(runs_df(lab, runs=[lab.runs()[0]])["run_id"]) == {lab.runs()[0].run_id}
 
 
 def test_a_run_that_is_in_two_sources_counts_once() -> None:
