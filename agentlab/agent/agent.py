@@ -245,7 +245,7 @@ class Agent:
             raise RunError(f"run `{trace.run_id}` was resumed before: go on with its `resumed_as`")
         settings = self._settings_in_force()
         differences = differences_between(trace.started, settings)
-        chosen_here = () if settings.approval is self._settings.approval else ("approval",)  # by a block of `approval`
+        chosen_here = () if policy_in_force(None) is None else ("approval",)  # by a block of `approval`
         if unexpected := differences_between(trace.started, settings, but=chosen_here):
             told = "; ".join(unexpected)
             warnings.warn(f"the agent differs from the recorded one: {told}", AgentDiffersWarning, stacklevel=2)

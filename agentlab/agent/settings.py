@@ -72,9 +72,9 @@ class AgentSettings:
         """What a trace keeps of the settings, besides model and tools."""
         return {
             "system": self.system,
-            "heartbeat": self.heartbeat.model_dump(mode="json"),
+            "heartbeat": self.heartbeat.model_dump(mode="json", fallback=_kind_of),
             "rules": self.rules.model_dump(mode="json")["rules"],
-            "approval": None if self.approval is None else self.approval.model_dump(mode="json"),
+            "approval": None if self.approval is None else self.approval.model_dump(mode="json", fallback=_kind_of),
             "limits": self.limits.model_dump(mode="json", exclude_none=True),
             "retries": self.retries.model_dump(mode="json"),
             "compaction": self.compaction.model_dump(mode="json"),
@@ -86,6 +86,11 @@ class AgentSettings:
             "inner_thoughts": self.protocol.inner_thoughts,
             "context_window_tokens": self.context_window_tokens,
         }
+
+
+def _kind_of(value: object) -> str:
+    """What stands for a value that JSON does not have, as in a policy of one's own."""
+    return f"<{type(value).__name__}>"
 
 
 def collect_tools(

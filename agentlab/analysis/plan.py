@@ -16,7 +16,7 @@ from agentlab.errors import InputError
 _MOST_TASKS = 100_000
 _TRIALS = (1, 2, 3, 5, 10)
 _ROUNDING = 1e-9
-"""Of the difference: pairs that vary less do not vary."""
+"""Of the values: differences that vary less do not vary."""
 
 
 def plan(
@@ -54,7 +54,7 @@ def plan(
             if pilot.paired
             else "the pilot is unpaired; a plan needs pairs, as the study will have them"
         )
-    if between + (within or 0.0) <= (_ROUNDING * pilot.difference) ** 2:
+    if between + (within or 0.0) <= (_ROUNDING * max(abs(pilot.mean_a), abs(pilot.mean_b))) ** 2:
         raise InputError(
             f"all {pilot.n_pairs} pairs of the pilot differ by the same, {pilot.difference:g}: it does not say how "
             "much they vary, as models that answer alike each time do not; run more tasks, or let the models sample"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -33,12 +33,10 @@ class Sections:
     First comes what there was before the first step, the inherited history apart; then one section for each step.
     """
 
-    def __init__(self, trace: Trace, since_step: int = 0) -> None:
-        """Take all sections; since a step other than 0, only the steps from that one on."""
+    def __init__(self, trace: Trace) -> None:
         self._steps, self._entries = trace.steps, trace.entries
-        self._early = [] if since_step else list(_before_the_first(trace))
-        first = bisect_left(trace.steps, since_step, key=lambda step: step.number)
-        self._places = range(first - len(self._early), len(trace.steps))
+        self._early = list(_before_the_first(trace))
+        self._places = range(-len(self._early), len(trace.steps))
         """Those of steps are their places in `_steps`, those of what came before count backwards in `_early`."""
 
     def __len__(self) -> int:
@@ -61,6 +59,12 @@ class Sections:
         part = copy(self)
         part._places = self._places[first:end]
         return part
+
+    def up_to_now(self) -> Sections:
+        """These, and those of the steps that have begun since."""
+        grown = copy(self)
+        grown._places = range(self._places.start, len(self._steps))
+        return grown
 
     @property
     def n_messages(self) -> int:

@@ -55,6 +55,7 @@ class Trace(FrameViews):
         self.entries: list[Entry] = []
         self.tool_calls: dict[str, ToolCallRecord] = {}
         self._context: dict[str, Message] = {}
+        self._errors: list[ErrorRaised] = []
         self._paused = False
         self._open_calls: dict[int, ModelCall] = {}
         self._started: RunStarted | None = None
@@ -140,7 +141,7 @@ class Trace(FrameViews):
     @property
     def errors(self) -> list[ErrorRaised]:
         """What failed outside of tools."""
-        return [e for e in self.events if isinstance(e, ErrorRaised)]
+        return self._errors[:]
 
     @property
     def duration_s(self) -> float | None:
@@ -256,6 +257,7 @@ class Trace(FrameViews):
         self._step(event).finished_ns = event.t_ns
 
     def _on_error_raised(self, event: ErrorRaised) -> None:
+        self._errors.append(event)
         if event.step and self.steps:
             self.steps[-1].errors.append(event)
 

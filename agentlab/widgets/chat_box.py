@@ -125,7 +125,7 @@ class ChatBox(ipywidgets.VBox):
         return {"text/plain": chat_text(self.agent, self.runs), "text/html": chat_html(self.agent, self.runs)}
 
     def _ipython_display_(self) -> None:
-        self._shown = Shown(self, self._bundle)
+        self._shown = Shown(self, self._bundle())
 
     def __repr__(self) -> str:
         turns = "1 turn" if len(self.runs) == 1 else f"{len(self.runs)} turns"

@@ -78,11 +78,8 @@ class CompareView(LabWidget):
         """What is kept in a notebook, and what GitHub and `nbconvert` show."""
         return compare_html(self._compared)
 
-    def _bundle(self) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": self._repr_html_()}
-
     def _ipython_display_(self, **_kinds: Any) -> None:
-        show(self, self._bundle)
+        show(self, {"text/plain": str(self), "text/html": self._repr_html_()})
 
     def _pages(self, numbers: list[int]) -> dict[str, list[dict[str, Any]]]:
         n_rows = len(self._compared.rows)

@@ -27,7 +27,7 @@ from agentlab.trace.events import (
 from agentlab.trace.trace import Trace
 from agentlab.widgets.head import Heads
 from agentlab.widgets.live_text import LiveReply
-from agentlab.widgets.rows import Entry, Row, Rows, search_in
+from agentlab.widgets.rows import Entry, Row, Rows, Texts, search_in
 
 BATCH_S = 0.1
 """Between two batches [s]; the first of something new goes at once."""
@@ -41,6 +41,8 @@ RARE_S = 5.0
 """Between two batches when nobody looks on [s]."""
 PAGE_ROWS = 100
 _FOUND_ROWS = 10_000
+_READ_ROWS = 500
+"""So many are read for a search before a run may go on."""
 
 _LOG = logging.getLogger("agentlab.widgets")
 
@@ -126,9 +128,11 @@ class Feed:
 
     def search(self, text: str) -> tuple[list[int], bool]:
         """The rows in which a text stands, and whether there are more than can be told."""
-        with self._lock:
-            entries = self._rows.entries()
-        return search_in(entries, text, _FOUND_ROWS)
+        texts: list[Texts] | None = None
+        while texts is None:
+            with self._lock:
+                texts = self._rows.texts() if self._rows.read_texts(_READ_ROWS) else None
+        return search_in(texts, text, _FOUND_ROWS)
 
     def entry_and_row(self, number: object) -> tuple[Entry, Row]:
         """A row, and what it was made of.

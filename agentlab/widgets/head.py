@@ -139,8 +139,8 @@ class Heads:
             now_ns: The time of the run; None: it stands at the last event.
             asked: Ids of the calls that a person is asked about now.
         """
-        self._settle()
         n_steps, end_ns = len(self._trace.steps), self._end_ns(now_ns)
+        self._settle()  # all but the last of these steps, although others may begin meanwhile
         size = -(-n_steps // BINS) or 1
         if size != self._bin_steps:
             self._bin_steps, self._bins = size, []

@@ -173,7 +173,7 @@ class LabBrowser(ipywidgets.VBox):
         return f"<LabBrowser of {repr(self._lab)[1:-1]}>"
 
     def _ipython_display_(self, **_kinds: Any) -> None:
-        show(self, lambda: {"text/plain": repr(self), "text/html": self._lab._repr_html_()})
+        show(self, {"text/plain": repr(self), "text/html": self._lab._repr_html_()})
 
     def _open_run(self, run_id: str | None) -> None:
         self._put(None if run_id is None else self._lab.view(run_id))

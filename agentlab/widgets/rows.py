@@ -27,6 +27,8 @@ TEXT_CHARS = 4_000
 Row: TypeAlias = dict[str, Any]
 Entry: TypeAlias = "Item | Section"
 """What a row is made of; a section makes the heading of its rows."""
+Texts: TypeAlias = tuple[str, ...]
+"""What can be found in a row."""
 
 LETTERS: dict[type, str] = {Section: "S", Thought: "r", Told: "t", Called: "c", Decided: "d", Failed: "e"}
 """The kind of a row in one letter; what somebody said is `u` or `a`, by who it was."""
@@ -41,6 +43,7 @@ class Rows:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
+        self._sections = Sections(trace)
         self._firsts: list[int] = []
         """The first row of each section."""
         self._steps: list[int] = []
@@ -51,6 +54,8 @@ class Rows:
         """What the last section holds, as its rows were made: it may go on."""
         self._looked_at: tuple[int, list[Entry]] = (-1, [])
         """Another section, and what it holds: who asks for one of its rows asks for all."""
+        self._texts: list[Texts] = []
+        """What can be found in each of the first rows, once somebody seeks something."""
         self._calls: list[int] = []
         """The rows of calls."""
         self._call_tools: list[int] = []
@@ -68,11 +73,15 @@ class Rows:
         """Make the rows from this step on again; the number of the first of them."""
         kept = bisect.bisect_left(self._steps, step)
         first = self._firsts[kept] if kept < len(self._firsts) else len(self.kinds)
-        del self._firsts[kept:], self._steps[kept:]
+        self._sections = self._sections.up_to_now() if step else Sections(self._trace)
+        if kept == len(self._sections):
+            return first  # the step has not begun
+        del self._firsts[kept:], self._steps[kept:], self._texts[first:]
         self._forget_tools(first)
-        self._looked_at, self._last, row = (-1, []), [], first
-        letters = [self.kinds[:first]]
-        for section in Sections(self._trace, step):
+        if self._looked_at[0] >= kept:
+            self._looked_at = -1, []
+        letters, row = [self.kinds[:first]], first
+        for section in self._sections.part(kept):
             self._last = _entries_of(section, self._trace)
             self._firsts.append(row)
             self._steps.append(section.step.number if section.step else 0)
@@ -111,14 +120,26 @@ class Rows:
         return row
 
     def entry(self, number: int) -> Entry:
-        """What a row is made of."""
+        """What a row is made of.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        if not 0 <= number < len(self):
+            raise IndexError(f"row {number} of {len(self)}")
         place = self._place(number)
         entries = self._entries(place)
         return entries[min(number - self._firsts[place], len(entries) - 1)]  # fewer, where a call has failed meanwhile
 
-    def entries(self) -> Iterator[tuple[int, Entry]]:
-        """The number of each row that there is now, and what it is made of."""
-        return _numbered(self._trace, self._firsts[:], self._last)
+    def read_texts(self, limit: int) -> bool:
+        """Read the texts of so many rows more; whether those of all rows are read."""
+        first = len(self._texts)
+        self._texts += [_texts_of(self.entry(number)) for number in range(first, min(first + limit, len(self)))]
+        return len(self._texts) == len(self)
+
+    def texts(self) -> list[Texts]:
+        """The texts of all rows that are read, as they are now."""
+        return self._texts[:]
 
     def step_of(self, number: int) -> int:
         """The step of a row; 0 before the first."""
@@ -132,12 +153,8 @@ class Rows:
         if place == len(self._firsts) - 1:
             return self._last
         if self._looked_at[0] != place:
-            self._looked_at = place, _entries_of(self._section(place), self._trace)
+            self._looked_at = place, _entries_of(self._sections[place], self._trace)
         return self._looked_at[1]
-
-    def _section(self, place: int) -> Section:
-        step = self._steps[place]
-        return Sections(self._trace, step)[0 if step else place]
 
     def tools(self, first: int) -> tuple[list[str], list[tuple[int, int]]]:
         """The names of all tools, and for each row of a call, from a number on, which it is."""
@@ -166,10 +183,19 @@ class Rows:
         for name in ("message_id", "call_id"):
             wanted = row.get(name)
             if isinstance(wanted, str) and wanted:
-                for number, entry in self.entries():
-                    if getattr(entry, name, "") == wanted:
+                for number in self._rows_from(row.get("step")):
+                    if getattr(self.entry(number), name, "") == wanted:
                         return number
         return self.of_step(row.get("step"))
+
+    def _rows_from(self, step: object) -> Iterator[int]:
+        """All rows, those of a step first and what comes after it: whatever is sought is most likely there."""
+        try:
+            begin = self.of_step(step)
+        except InputError:
+            begin = 0
+        yield from range(begin, len(self))
+        yield from range(begin)
 
     def of_step(self, step: object) -> int:
         """The first row of a step.
@@ -187,11 +213,11 @@ class Rows:
         return self._firsts[place]
 
 
-def search_in(entries: Iterable[tuple[int, Entry]], text: str, limit: int) -> tuple[list[int], bool]:
+def search_in(rows: Iterable[Texts], text: str, limit: int) -> tuple[list[int], bool]:
     """The numbers of the rows in which a text stands, whatever its case; whether there are more than the limit."""
     wanted, found = text.casefold(), list[int]()
-    for number, entry in entries:
-        if any(wanted in part.casefold() for part in _texts_of(entry)):
+    for number, texts in enumerate(rows):
+        if any(wanted in part.casefold() for part in texts):
             if len(found) == limit:
                 return found, True
             found.append(number)
@@ -268,14 +294,6 @@ def _step_facts(step: Step) -> list[list[str]]:
     return facts
 
 
-def _numbered(trace: Trace, firsts: list[int], last: list[Entry]) -> Iterator[tuple[int, Entry]]:
-    """What the rows of some sections are made of, by number; the last section is as it was when its rows were made."""
-    for first, section in zip(firsts[:-1], Sections(trace), strict=False):
-        yield from enumerate(_entries_of(section, trace), first)
-    for first in firsts[-1:]:
-        yield from enumerate(last, first)
-
-
 def _entries_of(section: Section, trace: Trace) -> list[Entry]:
     items = items_of(section, trace)
     return list(items) if section.kind == "input" else [section, *items]
@@ -299,7 +317,7 @@ def _shown(field: str, head: str, left: int) -> Row:
     return {field: head, f"{field}_more": left} if left else {field: head}
 
 
-def _texts_of(entry: Entry) -> tuple[str, ...]:
+def _texts_of(entry: Entry) -> Texts:
     match entry:
         case Section():
             return ()

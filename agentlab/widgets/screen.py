@@ -46,7 +46,7 @@ class Screen:
         from agentlab.widgets.trace_view import TraceView  # without a person at the page there is no view
 
         self._view = TraceView(self._run)
-        self._shown = Shown(self._view, self._bundle)
+        self._shown = Shown(self._view, self._bundle())
         self._run.when_over(self._give_way)
 
     def asks(self) -> None:

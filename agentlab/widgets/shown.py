@@ -7,7 +7,7 @@ lives, and hides what is in the widget's place when it does not. Without a perso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from IPython.display import display
@@ -25,12 +25,14 @@ _SWITCH = (
 )
 
 
-_NOTHING_YET = {"text/plain": "", "text/html": ""}
+def show(widget: Any, bundle: Mapping[str, str]) -> None:
+    """Show a widget, and what stands for it where nothing can draw it.
 
-
-def show(widget: Any, make_bundle: Callable[[], Mapping[str, str]]) -> None:
-    """Show a widget, and what stands for it where nothing can draw it; arguments as of `Shown`."""
-    Shown(widget, make_bundle)
+    Args:
+        widget: Whose own output comes second.
+        bundle: Static HTML and plain text, by MIME type.
+    """
+    Shown(widget, bundle)
 
 
 class Shown:
@@ -38,22 +40,18 @@ class Shown:
 
     Args:
         widget: Whose own output comes second.
-        make_bundle: Makes static HTML and plain text, by MIME type. Those of a long trace take a while, and nobody
-            who has the widget waits for them.
+        bundle: Static HTML and plain text, by MIME type.
     """
 
-    def __init__(self, widget: Any, make_bundle: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, widget: Any, bundle: Mapping[str, str]) -> None:
         self._attended = person_at_front_end()
+        self._handle = display(self._static(bundle), raw=True, display_id=True)
         self._live: Any = None
-        if not self._attended:
-            self._handle = display(dict(make_bundle()), raw=True, display_id=True)
-            return
-        self._handle = display(self._static(_NOTHING_YET), raw=True, display_id=True)
-        live = widget._repr_mimebundle_()  # what a notebook asks a widget for
-        data, metadata = live if isinstance(live, tuple) else (live, {})
-        # its name would stand below the static HTML wherever no widgets are drawn: in nbconvert's pages, on GitHub
-        self._live = display({**data, "text/plain": ""}, metadata=metadata, raw=True, display_id=True)
-        self.update(make_bundle())
+        if self._attended:
+            live = widget._repr_mimebundle_()  # what a notebook asks a widget for
+            data, metadata = live if isinstance(live, tuple) else (live, {})
+            # its name would stand below the static HTML wherever no widgets are drawn: in nbconvert's pages, on GitHub
+            self._live = display({**data, "text/plain": ""}, metadata=metadata, raw=True, display_id=True)
 
     def update(self, bundle: Mapping[str, str]) -> None:
         """Let this stand for the widget from now on."""

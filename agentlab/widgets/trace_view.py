@@ -226,7 +226,7 @@ class TraceView(LabWidget):
         self._feed.flush()
 
     def _ipython_display_(self) -> None:
-        self._shown.append(Shown(self, self._trace._repr_mimebundle_))
+        self._shown.append(Shown(self, self._trace._repr_mimebundle_()))
 
 
 @cache

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import orjson
 import pytest
+from pydantic import Field
 
 from agentlab import Agent, ScriptedModel, call, clock, fail, think, tool
 from agentlab.agent.approval import ApprovalRule, Decision, Scope, call_hash
 from agentlab.agent.approval_policy import ApprovalPolicy, approval
 from agentlab.agent.approvers import Approver, Ask, Callback, Judge, Script
+from agentlab.agent.desk import Answer
 from agentlab.agent.differences import AgentDiffersWarning
 from agentlab.agent.tool_rule_kinds import RequiresApproval
 from agentlab.errors import ApprovalError, ConversationError, RateLimitError, RunError, ToolArgumentError
@@ -312,6 +315,24 @@ class Broken(Approver):
         raise ZeroDivisionError("oops")
 
 
+class Locked(Approver):
+    answers_as = "callback"
+    kind: str = "locked"
+    lock: Any = Field(default_factory=threading.Lock)
+
+    async def ask(self, call, run):
+        return Answer(Decision(action="approve"), by=self.kind)
+
+
+async def test_a_policy_that_holds_what_json_has_not_is_recorded_by_kind():
+    policy = ApprovalPolicy(rules=(ApprovalRule(decide="ask"),), approvers=(Locked(),))
+    with approval(policy):
+        run = await agent_of(ONE, "ok").run("pay ann")
+    assert len(PAID) == 1
+    (told,) = run.trace.started.settings["approval"]["approvers"]
+    assert told["lock"] == "<lock>"
+
+
 class Silent(Approver):
     answers_as = "person"
     kind: str = "silent"
@@ -483,6 +504,17 @@ async def test_a_paused_run_goes_on_when_it_is_resumed_and_decided():
     assert sum(e.type == "tool_returned" for e in run.trace) == 2, "nothing ran twice"
     (resumed,) = (e for e in run.trace if e.type == "run_resumed")
     assert resumed.differences == ("setting `approval` differs",), "recorded, and no warning: the block asked for it"
+
+
+async def test_a_block_with_the_policy_of_the_agent_itself_resumes_without_a_warning():
+    agent = agent_of(ONE, "Done.", policy=ATTENDED)
+    with approval(PAUSING):
+        paused = await agent.run("pay ann")
+    with approval(ATTENDED):
+        run = agent.resume(paused)
+    (pending,) = await until_pending(run)
+    run.approve(pending.call_id)
+    assert (await run).text == "Done."
 
 
 async def test_approval_switched_off_does_not_let_a_waiting_call_slip_through():

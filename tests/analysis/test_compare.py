@@ -252,6 +252,9 @@ def test_a_plan_needs_a_pilot_whose_pairs_vary():
     for shift in (0.0, 1.3):
         with pytest.raises(InputError, match=f"all 8 pairs of the pilot differ by the same, {shift:g}: it"):
             plan(compare(a, a.assign(score=a["score"] + shift), "score", n_resamples=100), 0.5)
+    a, b = arm([[0.3], [0.6], [0.7], [1.1]]), arm([[0.1 + 0.2], [0.1 * 6], [0.7], [1.1]])  # but for rounding the same
+    with pytest.raises(InputError, match="all 4 pairs of the pilot differ by the same"):
+        plan(compare(a, b, "score", n_resamples=100), 0.5)
 
 
 def test_a_plan_needs_a_pilot_with_pairs_of_several_tasks():

@@ -55,5 +55,13 @@ test("a front end that has no such model is left alone", async () => {
   const model = made(Promise.resolve());
   await hearThoughLate({ ...model.proxy, widget_manager: undefined });
   await hearThoughLate({ ...model.proxy, get: () => "another" });
+  const lost = { get_model: () => Promise.reject(new Error("widget model not found")) };
+  await hearThoughLate({ ...model.proxy, widget_manager: lost });
+  const never = Promise.reject(new Error("given up"));
+  never.catch(() => {});
+  const dead = made(never);
+  delete (await dead.proxy.widget_manager.get_model("me")).comm;
+  await hearThoughLate(dead.proxy);
+  assert.deepEqual(dead.sent, []);
   assert.deepEqual(model.sent, []);
 });

@@ -106,6 +106,26 @@ def test_a_head_drawn_again_as_the_run_goes_on_is_the_head_of_the_whole():
     assert heads.head(**ended) == Heads(trace).head(**ended)
 
 
+def test_a_strip_holds_although_steps_begin_while_it_is_drawn():
+    trace = long_trace(400)
+    growing, rest = Trace(trace.events[:20]), iter(trace.events[20:])
+    heads = Heads(growing)
+    settle = heads._settle
+
+    def while_others_begin() -> None:
+        settle()
+        for event in rest:  # as from another thread
+            growing.append(event)
+            if event.type == "step_started":
+                break
+
+    heads._settle = while_others_begin  # type: ignore[method-assign]
+    drawn = [heads.strip(lambda step: step)["bins"] for _ in range(20)]
+    assert [len(bins) for bins in drawn] == sorted(len(bins) for bins in drawn)
+    heads._settle = settle  # type: ignore[method-assign]
+    assert heads.strip(lambda step: step) == Heads(growing).strip(lambda step: step)
+
+
 async def hands_on(call):
     """Take a moment over a call."""
     await asyncio.sleep(0.03)

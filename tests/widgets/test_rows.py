@@ -65,10 +65,15 @@ async def test_a_long_text_is_cut_and_can_be_had_whole():
 async def test_the_last_rows_can_be_made_again_when_more_has_happened():
     trace = (await run_of(*TWO_STEPS)).trace
     whole = Rows(trace)
-    partly = Rows(type(trace)(trace.events[: len(trace.events) // 2]))
-    partly._trace = trace
+    n_events = len(trace.events) // 2
+    grows = Trace(trace.events[:n_events])
+    partly = Rows(grows)
+    for event in trace.events[n_events:]:
+        grows.append(event)
     first = partly.renew(1)
     assert (first, partly.kinds) == (1, whole.kinds)
+    assert partly.rows(0, 99) == whole.rows(0, 99)
+    assert partly.renew(7) == len(partly), "no such step has begun"
     assert partly.rows(0, 99) == whole.rows(0, 99)
 
 
@@ -79,9 +84,10 @@ async def test_rows_are_the_same_in_whatever_order_they_are_asked_for():
     rows = Rows(trace)
     turn = rows.rows(0, len(rows))
     assert [row["k"] for row in turn] == list(rows.kinds)
-    assert [number for number, _ in rows.entries()] == list(range(len(rows)))
     assert [rows.row(n) for n in reversed(range(len(rows)))] == turn[::-1]
-    assert [entry for _, entry in rows.entries()] == [rows.entry(n) for n in range(len(rows))]
+    for number in (-1, len(rows)):
+        with pytest.raises(IndexError):
+            rows.row(number)
 
 
 async def test_the_rows_of_a_step_that_goes_on_are_those_that_were_told():
@@ -93,9 +99,13 @@ async def test_the_rows_of_a_step_that_goes_on_are_those_that_were_told():
     for event in whole.events[n_called:]:
         trace.append(event)
     assert (rows.rows(2, 99), rows.kinds) == (told, kinds)
-    assert [number for number, _ in rows.entries()] == list(range(len(kinds)))
+    assert rows.read_texts(99)
     rows.renew(1)
     assert rows.kinds == Rows(whole).kinds != kinds
+    assert rows.read_texts(99)
+    assert search_in(rows.texts(), "found two", 9)[0] == [rows.kinds.rindex("a")], (
+        "texts of rows made again are read again"
+    )
 
 
 async def test_tools_are_told_once_and_by_row():
@@ -107,9 +117,11 @@ async def test_tools_are_told_once_and_by_row():
 
 async def test_a_text_is_found_in_any_case_and_the_number_of_hits_is_limited():
     rows = Rows((await run_of(*TWO_STEPS)).trace)
-    assert search_in(rows.entries(), "FOUND", 10) == ([rows.kinds.index("c"), len(rows) - 2], False)
-    assert search_in(rows.entries(), "found", 1) == ([rows.kinds.index("c")], True)
-    assert search_in(rows.entries(), "elephants", 10) == ([], False)
+    assert not rows.read_texts(len(rows) - 1)
+    assert rows.read_texts(1)
+    assert search_in(rows.texts(), "FOUND", 10) == ([rows.kinds.index("c"), len(rows) - 2], False)
+    assert search_in(rows.texts(), "found", 1) == ([rows.kinds.index("c")], True)
+    assert search_in(rows.texts(), "elephants", 10) == ([], False)
 
 
 async def test_the_row_of_a_frame_is_found():

@@ -292,11 +292,9 @@ async def test_a_run_of_a_lab_is_followed_and_decided_though_it_runs_elsewhere(t
         pages.say(type="decide", call_id=ask["call_id"], call_hash=ask["call_hash"], action="approve")["error"] is None
     )
     await asyncio.wait_for(run, 10)
-    for _ in range(100):
-        await asyncio.sleep(0.05)
-        if pages.view.state()["head"]["status"] == "end_turn":
-            break
-    assert pages.view.state()["kinds"] == TraceView(run.trace).state()["kinds"]
+    kinds = TraceView(run.trace).state()["kinds"]
+    await until(lambda: pages.view.state()["kinds"] == kinds)  # rows come with the next batch
+    assert pages.view.state()["head"]["status"] == "end_turn"
     assert PAID == [{"to": "ann", "amount": 5}]
 
 

@@ -20,9 +20,10 @@ export function firstMethod(model, name = "_handle_comm_msg") {
  * @param {{ get: (name: string) => any, send: (message: any) => void, widget_manager?: any }} model
  */
 export async function hearThoughLate(model) {
-  const own = await model.widget_manager?.get_model(model.get("own_id"));
+  const own = await Promise.resolve(model.widget_manager?.get_model(model.get("own_id"))).catch(() => undefined);
+  if (!own?.comm) return; // not found, or no kernel: there is nobody to hear
   try {
-    await own?._handle_comm_msg(NOTHING);
+    await own._handle_comm_msg(NOTHING);
   } catch {
     const take = firstMethod(own);
     own.comm.on_msg((/** @type {any} */ message) => take.call(own, message));
