@@ -8,21 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from agentlab.agent.run import Run
-from agentlab.analysis.frames import chunks_df, messages_df, runs_df, steps_df, tool_calls_df
+from agentlab.analysis.export import to_parquet
 from agentlab.analysis.plots import save_picture, waterfall
 from agentlab.demo.task import TASK, demo_agent
 from agentlab.lab.lab import Lab
 from agentlab.models.base import ChatModel
 from agentlab.terminal import show_live, steps_table
 from agentlab.trace.html import trace_page
-
-FRAMES = {
-    "runs": runs_df,
-    "steps": steps_df,
-    "messages": messages_df,
-    "tool_calls": tool_calls_df,
-    "chunks": chunks_df,
-}
 
 
 def run_demo(model: ChatModel, folder: Path, console: Console, *, task: str = TASK) -> Run:
@@ -33,6 +25,7 @@ def run_demo(model: ChatModel, folder: Path, console: Console, *, task: str = TA
     console.print(steps_table(run.trace))
     for path in _write(run, folder):
         console.print(f"wrote {path}", style="dim")
+    console.print(f'read on in Python: agentlab.messages_df("{folder / "lab.db"}")', style="dim")
     return run
 
 
@@ -47,9 +40,6 @@ def _write(run: Run, folder: Path) -> list[Path]:
     page.write_text(trace_page(run.trace), encoding="utf-8")
     picture = folder / "waterfall.png"
     save_picture(waterfall(run), picture)
-    written = [folder / "lab.db", page, picture]
-    for name, frame_of in FRAMES.items():
-        path = folder / f"{name}.parquet"
-        frame_of(run).to_parquet(path, index=False)
-        written.append(path)
-    return written
+    frames = folder / "frames"
+    to_parquet(run, frames)
+    return [folder / "lab.db", page, picture, frames]

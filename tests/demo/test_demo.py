@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agentlab import Lab
+from agentlab import Lab, steps_df
 from agentlab.cli import app
-from agentlab.demo.show import FRAMES, run_demo
+from agentlab.demo.show import run_demo
 from agentlab.demo.task import demo_agent, embedded_model, examples, scripted_model
 from agentlab.demo.tools import calculate, days_between, read_column
 from agentlab.errors import ToolError
@@ -26,14 +26,13 @@ def test_the_scripted_demo_shows_the_run_and_leaves_everything(tmp_path, monkeyp
     assert result.exit_code == 0, result.output
     assert "The highest temperature is 23.1." in result.output
     assert "TTFT" in result.output
-    steps = pd.read_parquet(tmp_path / "demo" / "steps.parquet")
+    steps = pd.read_parquet(tmp_path / "demo" / "frames" / "steps")
     assert steps["ttft_s"].notna().all()
+    for source in ("demo/lab.db", "demo/frames"):
+        assert steps_df(source)["step"].tolist() == steps["step"].tolist()
+    assert 'agentlab.messages_df("demo/lab.db")' in result.output
     assert "<details" in (tmp_path / "demo" / "trace.html").read_text()
-    assert {p.name for p in (tmp_path / "demo").iterdir()} >= {
-        "lab.db",
-        "waterfall.png",
-        *(f"{n}.parquet" for n in FRAMES),
-    }
+    assert {p.name for p in (tmp_path / "demo").iterdir()} >= {"lab.db", "waterfall.png", "frames"}
     with Lab(tmp_path / "demo" / "lab.db") as lab:
         assert len(lab.runs()) == 1
 
