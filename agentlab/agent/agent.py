@@ -245,7 +245,7 @@ class Agent:
             raise RunError(f"run `{trace.run_id}` was resumed before: go on with its `resumed_as`")
         settings = self._settings_in_force()
         differences = differences_between(trace.started, settings)
-        chosen_here = () if policy_in_force(None) is None else ("approval",)  # by a block of `approval`
+        chosen_here = () if policy_in_force() is None else ("approval",)
         if unexpected := differences_between(trace.started, settings, but=chosen_here):
             told = "; ".join(unexpected)
             warnings.warn(f"the agent differs from the recorded one: {told}", AgentDiffersWarning, stacklevel=2)
@@ -294,10 +294,11 @@ class Agent:
 
     def _settings_in_force(self) -> AgentSettings:
         """The settings of a run that begins now: in a block of `approval`, with its policy."""
-        settings = replace(self._settings, approval=policy_in_force(self._settings.approval))
-        if settings.approval is not None:
-            settings.approval.check(settings.tools)
-        return settings
+        policy = policy_in_force()
+        if policy is None:
+            return self._settings
+        policy.check(self._settings.tools)
+        return replace(self._settings, approval=policy)
 
     def _state(self, settings: AgentSettings, run_id: str, trace: Trace, lab: RunStore | None) -> RunState:
         recorder = Recorder(run_id, trace, None if lab is None else lab.journal(run_id))

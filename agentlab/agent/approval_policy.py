@@ -135,6 +135,6 @@ def approval(policy: ApprovalPolicy) -> Iterator[ApprovalPolicy]:
         _in_force.reset(token)
 
 
-def policy_in_force(own: ApprovalPolicy | None) -> ApprovalPolicy | None:
-    """The policy of the block, else the agent's own."""
-    return _in_force.get() or own
+def policy_in_force() -> ApprovalPolicy | None:
+    """The policy of the block; None outside of one, where each agent has its own."""
+    return _in_force.get()

@@ -60,7 +60,9 @@ class LabPane {
     this.closeButton = button("Close", () => this.send({ type: "close" }), { title: "Close what is open below (Escape)" });
     this.build();
     this.hears = (/** @type {any} */ content, /** @type {any[]} */ buffers) => this.heard(content?.type, readJson(buffers?.[0]));
+    this.renews = () => this.renew(readJson(model.get("snapshot")));
     model.on("msg:custom", this.hears);
+    model.on("change:snapshot", this.renews);
     root.addEventListener("keydown", (event) => this.pressed(event));
     this.timer = setInterval(() => this.look(), LOOK_MS);
     this.draw();
@@ -70,6 +72,7 @@ class LabPane {
     clearInterval(this.timer);
     clearTimeout(this.typing);
     this.model.off("msg:custom", this.hears);
+    this.model.off("change:snapshot", this.renews);
   }
 
   /** @private */
@@ -139,10 +142,15 @@ class LabPane {
 
   /** @private @param {string} type @param {any} fields */
   heard(type, fields) {
-    if (type === "same" || type === "snapshot") this.asking = false;
+    if (type === "same") this.asking = false;
     if (type === "problem") put(this.said, fields.text);
-    if (type !== "snapshot") return;
+    if (type === "snapshot") this.renew(fields);
+  }
+
+  /** @private @param {LabState} fields */
+  renew(fields) {
     const opens = fields.opened.join() !== this.state.opened.join() && fields.opened.length > 0;
+    this.asking = false;
     this.state = fields;
     this.draw();
     if (opens) requestAnimationFrame(() => this.closeButton.scrollIntoView({ block: "nearest" }));

@@ -81,10 +81,6 @@ class RunTable(LabWidget):
         }
         return self._last
 
-    def resync(self) -> None:
-        """Tell the pages all again."""
-        self.tell("snapshot", **self.state())
-
     def on_page(self, message: dict[str, Any]) -> None:
         """Answer a page."""
         kind = message.get("type")

@@ -95,7 +95,7 @@ class TraceView(LabWidget):
         return self
 
     def resync(self) -> None:
-        """Tell the pages all again."""
+        """Tell the pages all again; in a message, for `state` takes each question for a page that is loaded."""
         self.tell("snapshot", **self._snapshot())
 
     def on_page(self, message: dict[str, Any]) -> None:

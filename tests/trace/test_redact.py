@@ -90,7 +90,8 @@ def test_a_value_in_quotes_goes_whole_however_often_it_is_escaped(secret: str, d
 
     assert inside not in redacted
     pieces = {inside[n : n + 6] for n in range(len(inside) - 5)}
-    assert not any(piece in redacted for piece in pieces if piece.strip('\\"'))
+    frame = text.replace(inside, REDACTED)  # its quotes and colons are no secret, though the secret has some like them
+    assert not any(piece in redacted for piece in pieces if piece not in frame)
     assert redacted.endswith("as it was" + text.partition("as it was")[2])
 
 

@@ -70,7 +70,7 @@ async def test_a_message_between_two_steps_goes_with_the_later_one() -> None:
         return event.model_copy(update={"step": step, "seq": seq})
 
     starts = [StepStarted(run_id="r", step=n, seq=n, t_ns=n, step_id=f"s{n}") for n in (1, 4)]
-    trace = Trace([first.events[0], starts[0], at(said, 1, 2), at(said, 3, 3), starts[1], at(said, 4, 5)])  # type: ignore[list-item]
+    trace = Trace([first.events[0], starts[0], at(said, 1, 2), at(said, 3, 3), starts[1], at(said, 4, 5)])
     sections = Sections(trace)
     assert [[entry.step for entry in section.entries] for section in sections] == [[1], [3, 4]]
     assert [[entry.step for entry in sections[n].entries] for n in (0, 1)] == [[1], [3, 4]]

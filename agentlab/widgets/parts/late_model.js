@@ -5,13 +5,14 @@
 const NOTHING = { content: { data: { method: "nothing" } } };
 
 /**
- * The method of a model's class before others put theirs in its place.
+ * How models take messages before anywidget puts its way in the place of it.
  * @param {any} model
  * @returns {(message: any) => Promise<void>}
  */
-export function firstMethod(model, name = "_handle_comm_msg") {
+function firstWay(model) {
   let found;
-  for (let above = model; above; above = Object.getPrototypeOf(above)) if (Object.hasOwn(above, name)) found = above[name];
+  for (let above = model; above; above = Object.getPrototypeOf(above))
+    if (Object.hasOwn(above, "_handle_comm_msg")) found = above._handle_comm_msg;
   return found;
 }
 
@@ -25,7 +26,7 @@ export async function hearThoughLate(model) {
   try {
     await own._handle_comm_msg(NOTHING);
   } catch {
-    const take = firstMethod(own);
+    const take = firstWay(own);
     own.comm.on_msg((/** @type {any} */ message) => take.call(own, message));
     model.send({ type: "resync" });
   }
