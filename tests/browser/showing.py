@@ -48,6 +48,12 @@ def waiting(lab: JLab, cell: int = 1, n: int = 0) -> Locator:
     return asked
 
 
+def take_keys(lab: JLab, cell: int = 1) -> None:
+    """Let keys go to a cell's trace, once its call takes one: where the page scrolls, it is deaf for a moment."""
+    live(lab, cell).evaluate("el => el.focus({ preventScroll: true })")
+    waiting(lab, cell)
+
+
 def drawn_whole(cell: Locator) -> None:
     """Let every comparison in a cell be as high as its rows, and wait until it has fetched and drawn them all."""
     cell.locator(".al-c-rows").evaluate_all("all => all.forEach(one => { one.style.maxHeight = 'none'; })")

@@ -20,6 +20,7 @@ from tests.browser.showing import (
     ran,
     read_by_model,
     static,
+    take_keys,
     value,
     waiting,
 )
@@ -50,7 +51,7 @@ def test_a_key_denies_a_call_with_a_reason_that_the_model_reads(kernel: str, ope
     lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
-    live(lab).focus()
+    take_keys(lab)
 
     lab.page.keyboard.press("d")
     lab.page.keyboard.type("a dead end: we have gloves")  # the letters of the keys among them
@@ -73,7 +74,7 @@ def test_a_key_approves_only_inside_the_trace(opened: Opening) -> None:
     assert lab.js("return nb.widgets.length;") == 2
     assert value(lab, "len(run.pending)") == 1
 
-    live(lab).focus()
+    take_keys(lab)
     lab.page.keyboard.press("a")
 
     ended(lab)
@@ -86,7 +87,7 @@ def test_an_invalid_edit_is_refused_in_the_form_and_the_tool_gets_the_valid_one(
     lab = opened(SETUP, BUY, kernel=kernel)
     lab.run_all()
     asked = waiting(lab)
-    live(lab).focus()
+    take_keys(lab)
     lab.page.keyboard.press("e")
     count = asked.get_by_label("count")
 
